@@ -1,0 +1,53 @@
+import { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import type { Logger } from 'pino'
+import { type Clock, systemClock } from './clock.ts'
+import auth from './plugins/auth.ts'
+import type { Config } from './plugins/config.ts'
+import errors, { onClientError, sendError } from './plugins/errors.ts'
+import json from './plugins/json.ts'
+import methods from './plugins/methods.ts'
+import readiness from './plugins/readiness.ts'
+import requests, { requestId } from './plugins/requests.ts'
+import storage from './plugins/storage.ts'
+import { ajvOptions } from './plugins/validation.ts'
+import worker from './plugins/worker.ts'
+import { endings } from './routes/endings.ts'
+import { health, status } from './routes/status.ts'
+
+/** How the Fastify instance has to be made for `curfew` to be registered on it. */
+export function serverOptions(log: Logger) {
+  return {
+    loggerInstance: log,
+    // One line of our own for each request, with our names (plugins/requests.ts).
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestId,
+    bodyLimit: 64 * 1024,
+    routerOptions: { maxParamLength: 2048 },
+    ajv: ajvOptions,
+    frameworkErrors: sendError,
+    clientErrorHandler: onClientError,
+    // A request must arrive within this; slow senders would otherwise hold connections for ever.
+    requestTimeout: 30_000,
+    return503OnClosing: false,
+  } satisfies FastifyServerOptions & Record<string, unknown>
+}
+
+/** The composition root: what the service is made of, in the order in which it needs each other. */
+export async function curfew(
+  app: FastifyInstance,
+  { config, clock = systemClock }: { config: Config; clock?: Clock },
+): Promise<void> {
+  await app.register(methods)
+  await app.register(errors)
+  await app.register(requests)
+  await app.register(json)
+  await app.register(auth, { keys: config.keys })
+  await app.register(storage, { url: config.databaseUrl, clock })
+  await app.register(worker, { config })
+  await app.register(readiness)
+
+  await app.register(health)
+  await app.register(status)
+  await app.register(endings)
+  app.refuseOtherMethods()
+}

@@ -1,0 +1,74 @@
+import { type Static, Type } from 'typebox'
+import { AUTH_FORMS } from '../digital-samba/credentials.ts'
+
+/*
+ * The environment as it may be written. Every `description` completes the sentence "NAME must be …", which is what
+ * somebody with a mistake in it reads.
+ */
+const wholeNumber = (minimum: number, maximum: number, byDefault: number) =>
+  Type.Integer({ minimum, maximum, default: byDefault, description: `a whole number from ${minimum} to ${maximum}` })
+
+const choice = <const T extends readonly string[]>(values: T, byDefault: T[number]) =>
+  Type.Unsafe<T[number]>({
+    type: 'string',
+    enum: [...values],
+    default: byDefault,
+    description: `one of ${values.join(', ')}`,
+  })
+
+const duration = (byDefault: string) =>
+  Type.String({
+    pattern: '^\\d{1,9}(ms|s|m|h)$',
+    default: byDefault,
+    description: 'a duration such as 250ms, 5s, 10m or 6h',
+  })
+
+const text = (description: string) => Type.String({ minLength: 1, description })
+
+const NAMED_KEY = '[a-z][a-z0-9-]*:[A-Za-z0-9_-]{24,}'
+const keys = Type.String({
+  pattern: `^${NAMED_KEY}(,${NAMED_KEY})*$`,
+  description:
+    'a list such as booking:KEY,billing:KEY, where a name is lower-case letters, digits and -, and a KEY 24 or more of A-Z a-z 0-9 _ -',
+})
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+export const Environment = Type.Object({
+  HOST: Type.String({ minLength: 1, default: '127.0.0.1', description: 'an address to listen on' }),
+  PORT: wholeNumber(0, 65535, 3000),
+  LOG_LEVEL: choice(LOG_LEVELS, 'info'),
+  LOG_FORMAT: choice(['json', 'pretty'], 'json'),
+  DIGITAL_SAMBA_URL: Type.String({
+    default: 'https://api.digitalsamba.com',
+    pattern: '^https?://[^\\s@/?#]+/?$',
+    description: 'a URL such as https://api.digitalsamba.com, with neither path nor credentials',
+  }),
+  DIGITAL_SAMBA_ALLOW_HTTP: choice(['true', 'false'], 'false'),
+  DIGITAL_SAMBA_TEAM_ID: text("the team's id"),
+  DIGITAL_SAMBA_DEVELOPER_KEY: text("the team's developer key"),
+  DIGITAL_SAMBA_AUTH: choice(AUTH_FORMS, 'basic'),
+  DATABASE_URL: Type.String({
+    default: 'file:./data/curfew.db',
+    pattern: '^(file:.+|postgres(ql)?://.+)$',
+    description: 'file:PATH for SQLite or postgres://USER:PASSWORD@HOST/DATABASE',
+  }),
+  API_KEYS: keys,
+  OPERATOR_KEYS: Type.Optional(keys),
+  CALL_TIMEOUT_MS: wholeNumber(100, 60_000, 5000),
+  CALLS_PER_MINUTE: wholeNumber(1, 100_000, 900),
+  MAX_CONCURRENT_CALLS: wholeNumber(1, 1000, 10),
+  RETRY_FOR: duration('6h'),
+  SHUTDOWN_GRACE: duration('10s'),
+  RETENTION_DAYS: wholeNumber(1, 36_500, 90),
+})
+export type Environment = Static<typeof Environment>
+
+/** Any of these can come from a file instead: NAME_FILE names it. */
+export const SECRETS = [
+  'DIGITAL_SAMBA_TEAM_ID',
+  'DIGITAL_SAMBA_DEVELOPER_KEY',
+  'DATABASE_URL',
+  'API_KEYS',
+  'OPERATOR_KEYS',
+] as const

@@ -1,0 +1,169 @@
+import http from 'node:http'
+import https from 'node:https'
+import got, { type Got, RequestError, TimeoutError } from 'got'
+import pRetry from 'p-retry'
+import type { Clock } from '../clock.ts'
+import { type LiveSession, parseRetryAfter, readMessage, readPage, readSession } from './answers.ts'
+import { authorization, type Credentials, scrubber } from './credentials.ts'
+import {
+  AbortedCallError,
+  CallTimeoutError,
+  DigitalSambaError,
+  errorForStatus,
+  MalformedAnswerError,
+  NetworkError,
+} from './errors.ts'
+
+export type Operation = 'end' | 'session' | 'sessions' | 'room-sessions'
+
+/** One HTTP call that was made, told whatever came of it. `startedAt` is epoch ms. */
+export interface MadeCall {
+  operation: Operation
+  startedAt: number
+  durationMs: number
+  status: number | null
+  error: DigitalSambaError | undefined
+}
+
+/** What somebody who makes calls brings along. */
+export interface CallContext {
+  signal: AbortSignal
+  /** Waits until one call may leave; throws where none may. Asked before every try. */
+  admit: () => Promise<void>
+  /** Told of every try, before the next one. */
+  made: (call: MadeCall) => void
+}
+
+export interface ClientOptions {
+  url: string
+  credentials: Credentials
+  clock: Clock
+  /** for one call, ms */
+  timeoutMs: number
+}
+
+const PAGE = 100
+// A page of 100 sessions is some 50 KB. A proxy's download page, or an attack, is not.
+const LARGEST_ANSWER_BYTES = 1024 * 1024
+// The tries and their pauses (200 to 400, then 400 to 800 ms) fit within about a second.
+const HICCUPS = { retries: 2, minTimeout: 200, factor: 2, randomize: true }
+
+/** Digital Samba's REST API, as far as it is needed. Every method rejects with a DigitalSambaError or what `admit` threw. */
+export class DigitalSamba {
+  readonly #got: Got
+  readonly #clock: Clock
+  readonly #scrub: (text: string) => string
+  readonly #agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) }
+
+  constructor({ url, credentials, clock, timeoutMs }: ClientOptions) {
+    this.#clock = clock
+    this.#scrub = scrubber(credentials)
+    this.#got = got.extend({
+      prefixUrl: url,
+      agent: this.#agents,
+      headers: { authorization: authorization(credentials), accept: 'application/json', 'user-agent': 'curfew' },
+      timeout: { request: timeoutMs },
+      // Retries are counted against the budget, so they are ours. A redirect leads to a login page that answers 200.
+      retry: { limit: 0 },
+      followRedirect: false,
+      throwHttpErrors: false,
+      // Uncompressed, so that the size limit holds for what arrives.
+      decompress: false,
+      responseType: 'text',
+    })
+  }
+
+  /** Ends a live session and sends everybody in it home. */
+  async end(session: string, context: CallContext): Promise<void> {
+    await this.#call('end', 'POST', `api/v1/sessions/${encodeURIComponent(session)}/end`, {}, context)
+  }
+
+  async session(session: string, context: CallContext): Promise<{ live: boolean }> {
+    const body = await this.#call('session', 'GET', `api/v1/sessions/${encodeURIComponent(session)}`, {}, context)
+    return readSession(parseJson(body))
+  }
+
+  /**
+   * The live sessions of a room (UUID or friendly URL), or of the whole team, page by page. Oldest first and each page
+   * from the last id of the one before: where sessions end meanwhile, an offset would skip as many that live on.
+   */
+  async *liveSessions(room: string | undefined, context: CallContext): AsyncGenerator<LiveSession[]> {
+    const path = room === undefined ? 'api/v1/sessions' : `api/v1/rooms/${encodeURIComponent(room)}/sessions`
+    const operation = room === undefined ? 'sessions' : 'room-sessions'
+    let after: string | undefined
+    for (;;) {
+      const query = { live: 'true', limit: String(PAGE), order: 'asc', ...(after === undefined ? {} : { after }) }
+      const { size, last, sessions } = readPage(parseJson(await this.#call(operation, 'GET', path, query, context)))
+      if (size === PAGE && last === after) throw new MalformedAnswerError('answered the same page twice')
+      yield sessions
+      if (size < PAGE || last === undefined) return
+      after = last
+    }
+  }
+
+  close(): void {
+    this.#agents.http.destroy()
+    this.#agents.https.destroy()
+  }
+
+  #call(
+    operation: Operation,
+    method: 'GET' | 'POST',
+    path: string,
+    query: Record<string, string>,
+    context: CallContext,
+  ): Promise<string> {
+    const once = async () => {
+      await context.admit()
+      const startedAt = this.#clock.now()
+      const outcome = await this.#request(method, path, query, context.signal).catch(asError)
+      const error = outcome instanceof DigitalSambaError ? outcome : undefined
+      const durationMs = this.#clock.now() - startedAt
+      context.made({ operation, startedAt, durationMs, status: outcome.status, error })
+      if (outcome instanceof DigitalSambaError) throw outcome
+      return outcome.body
+    }
+    const shouldRetry = ({ error }: { error: Error }) => error instanceof DigitalSambaError && error.hiccup
+    return pRetry(once, { ...HICCUPS, shouldRetry, signal: context.signal }).catch((error: unknown) => {
+      if (context.signal.aborted && !(error instanceof DigitalSambaError))
+        throw new AbortedCallError('given up before it was answered')
+      throw error
+    })
+  }
+
+  async #request(method: 'GET' | 'POST', path: string, query: Record<string, string>, signal: AbortSignal) {
+    const tooLarge = new AbortController()
+    const request = this.#got(path, {
+      method,
+      searchParams: query,
+      signal: AbortSignal.any([signal, tooLarge.signal]),
+    })
+    request.on('downloadProgress', ({ transferred }) => {
+      if (transferred > LARGEST_ANSWER_BYTES) tooLarge.abort()
+    })
+    const { statusCode, headers, body } = await request.catch((error: unknown) => {
+      if (tooLarge.signal.aborted) throw new MalformedAnswerError('answered more than 1 MiB')
+      if (signal.aborted) throw new AbortedCallError('given up before it was answered')
+      throw error
+    })
+    if (statusCode >= 200 && statusCode < 300) return { status: statusCode, body }
+    const retryAfterMs = parseRetryAfter(headers, this.#clock.now())
+    throw errorForStatus(statusCode, this.#scrub(readMessage(body)), retryAfterMs)
+  }
+}
+
+// Only got's code and the system's own error are taken over: got's holds the request, and that the credentials.
+function asError(error: unknown): DigitalSambaError {
+  if (error instanceof DigitalSambaError) return error
+  if (error instanceof TimeoutError) return new CallTimeoutError(`no answer in time (${error.event})`, { cause: error.cause })
+  if (error instanceof RequestError) return new NetworkError(`no answer: ${error.code}`, { cause: error.cause })
+  throw error
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    throw new MalformedAnswerError('answered something that is not JSON', { cause: (cause as Error).name })
+  }
+}

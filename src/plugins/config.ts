@@ -1,0 +1,132 @@
+import fastifyEnv from '@fastify/env'
+import Fastify from 'fastify'
+import type { Credentials } from '../digital-samba/credentials.ts'
+import { parseDuration } from '../time.ts'
+import { Environment } from '../config/environment.ts'
+import { type ApiKey, parseKeys } from '../config/keys.ts'
+import { gather } from '../config/sources.ts'
+
+/** The configuration as the service uses it: durations in ms, keys as hashes. */
+export interface Config {
+  host: string
+  port: number
+  log: { level: Environment['LOG_LEVEL']; format: Environment['LOG_FORMAT'] }
+  digitalSamba: { url: string; credentials: Credentials; timeoutMs: number }
+  databaseUrl: string
+  keys: ApiKey[]
+  callsPerMinute: number
+  maxConcurrentCalls: number
+  retryForMs: number
+  shutdownGraceMs: number
+  retentionDays: number
+}
+
+/** Everything that is wrong with the configuration, a line each. No line repeats a value: it may be a secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly code = 'BAD_CONFIG'
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/**
+ * Reads the configuration from `env` and, where there is one, from the file `.env` in `directory`; the environment wins.
+ * @throws ConfigError with every problem there is
+ */
+export async function readConfig(env: NodeJS.ProcessEnv, directory = process.cwd()): Promise<Config> {
+  const { values, problems } = gather(env, directory)
+  const checked = await check(values)
+  problems.push(...checked.problems.filter((problem) => !problems.some((known) => sameVariable(known, problem))))
+  problems.push(...crossChecks(values, (name) => problems.every((problem) => variableOf(problem) !== name)))
+  if (problems.length > 0 || !checked.environment) throw new ConfigError(problems)
+  return toConfig(checked.environment)
+}
+
+const variableOf = (problem: string) => problem.split(' ')[0]?.replace(/_FILE$/, '')
+const sameVariable = (a: string, b: string) => variableOf(a) === variableOf(b)
+
+interface SchemaError {
+  instancePath: string
+  keyword: string
+  params: { missingProperty?: string }
+}
+
+/** Through @fastify/env, on an instance of its own: the service's instance needs its log level before it exists. */
+async function check(data: Record<string, string>) {
+  const reader = Fastify()
+  try {
+    await reader.register(fastifyEnv, { schema: Environment, data, env: false, dotenv: false })
+    return { environment: reader.getEnvs<Environment>(), problems: [] }
+  } catch (error) {
+    const errors = (error as { errors?: SchemaError[] }).errors
+    if (!errors) throw error
+    return { environment: undefined, problems: [...new Set(errors.map(problemOf))] }
+  } finally {
+    await reader.close()
+  }
+}
+
+function problemOf({ instancePath, params }: SchemaError): string {
+  const missing = params.missingProperty
+  const name = (missing ?? instancePath.slice(1)) as keyof typeof Environment.properties
+  const wanted = (Environment.properties[name] as { description?: string }).description
+  return missing ? `${name} is required: ${wanted}` : `${name} must be ${wanted}`
+}
+
+/** What no single pattern can say, for those variables that are well-formed. */
+function crossChecks(values: Partial<Record<string, string>>, isGood: (name: string) => boolean): string[] {
+  const good = (name: string) => (isGood(name) ? values[name] : undefined)
+  return [
+    ...checkUrl(good('DIGITAL_SAMBA_URL'), values.DIGITAL_SAMBA_ALLOW_HTTP === 'true'),
+    ...checkDatabase(good('DATABASE_URL')),
+    ...parseKeys(good('API_KEYS'), good('OPERATOR_KEYS')).problems,
+  ]
+}
+
+function checkUrl(text: string | undefined, allowHttp: boolean): string[] {
+  if (text === undefined) return []
+  const url = URL.parse(text)
+  if (!url) return ['DIGITAL_SAMBA_URL must be a URL such as https://api.digitalsamba.com']
+  if (url.protocol === 'https:' || isLoopback(url.hostname) || allowHttp) return []
+  return [
+    'DIGITAL_SAMBA_URL must begin with https:// (http:// only to this machine, or with DIGITAL_SAMBA_ALLOW_HTTP=true)',
+  ]
+}
+
+function checkDatabase(url: string | undefined): string[] {
+  if (url === undefined || url.startsWith('file:') || URL.canParse(url)) return []
+  return ['DATABASE_URL must be file:PATH for SQLite or postgres://USER:PASSWORD@HOST/DATABASE']
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
+}
+
+function toConfig(environment: Environment): Config {
+  const ms = (text: string) => parseDuration(text) as number
+  return {
+    host: environment.HOST,
+    port: environment.PORT,
+    log: { level: environment.LOG_LEVEL, format: environment.LOG_FORMAT },
+    digitalSamba: {
+      url: environment.DIGITAL_SAMBA_URL,
+      credentials: {
+        form: environment.DIGITAL_SAMBA_AUTH,
+        teamId: environment.DIGITAL_SAMBA_TEAM_ID,
+        developerKey: environment.DIGITAL_SAMBA_DEVELOPER_KEY,
+      },
+      timeoutMs: environment.CALL_TIMEOUT_MS,
+    },
+    databaseUrl: environment.DATABASE_URL,
+    keys: parseKeys(environment.API_KEYS, environment.OPERATOR_KEYS).keys,
+    callsPerMinute: environment.CALLS_PER_MINUTE,
+    maxConcurrentCalls: environment.MAX_CONCURRENT_CALLS,
+    retryForMs: ms(environment.RETRY_FOR),
+    shutdownGraceMs: ms(environment.SHUTDOWN_GRACE),
+    retentionDays: environment.RETENTION_DAYS,
+  }
+}

@@ -1,0 +1,75 @@
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem, type ProblemCode } from '../problem.ts'
+import { StorageError } from '../storage/errors.ts'
+import { mistakesOf } from './validation.ts'
+
+/** Every error of every kind leaves as application/problem+json. */
+export default fp(async function errors(app) {
+  app.setErrorHandler(sendError)
+  app.setNotFoundHandler((request) => {
+    throw new Problem('not-found', `there is nothing at ${pathOf(request)}`)
+  })
+})
+
+export function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] as string
+}
+
+export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(error)
+  if (problem.status >= 500) request.log.error({ err: error }, 'request.failed')
+  void reply
+    .status(problem.status)
+    .headers({ ...problem.headers, 'x-request-id': request.id })
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(problem.document(request.id))
+}
+
+// Fastify's own errors, by its codes. The details are ours: Fastify's name its internals.
+const FRAMEWORK: Record<string, [ProblemCode, string]> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'the content type must be application/json'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'the body must not be larger than 64 KiB'],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['bad-request', 'the body must be JSON'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['bad-request', 'the body must be as long as content-length says'],
+  FST_ERR_BAD_URL: ['bad-request', 'the path must be a valid URL path'],
+  FST_ERR_MAX_PARAM_LENGTH: ['path-too-long', 'the path must not be longer than 2 KiB'],
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof StorageError)
+    return new Problem('storage-unavailable', 'nothing can be stored or read just now; try again shortly', {
+      headers: { 'retry-after': '1' },
+    })
+  const { code, validation, statusCode } = error as Partial<FastifyError>
+  if (validation) {
+    const mistakes = mistakesOf(validation)
+    const detail = mistakes.map((mistake) => `${mistake.pointer || 'the body'} ${mistake.detail}`).join('; ')
+    return new Problem('invalid', detail, { mistakes })
+  }
+  const known = code ? FRAMEWORK[code] : undefined
+  if (known) return new Problem(...known)
+  if (statusCode && statusCode >= 400 && statusCode < 500)
+    return new Problem('bad-request', 'the request cannot be understood')
+  return new Problem('internal', 'the request was not carried out; the log has the request id')
+}
+
+/** What is not even HTTP is answered before there is a request. */
+export function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const code = CLIENT_ERRORS[error.code ?? ''] ?? 'bad-request'
+  const problem = new Problem(code, 'the request is not HTTP as this server understands it')
+  const body = JSON.stringify(problem.document('none'))
+  socket.end(
+    `HTTP/1.1 ${problem.status} Refused\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}
+
+const CLIENT_ERRORS: Record<string, ProblemCode> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+}

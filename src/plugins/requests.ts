@@ -1,0 +1,46 @@
+import helmet from '@fastify/helmet'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { v7 as uuidv7 } from 'uuid'
+import { Problem } from '../problem.ts'
+import type { Caller } from '../storage/endings.ts'
+import { pathOf } from './errors.ts'
+
+const LONGEST_PATH = 2048
+
+/** The caller's own id where it sent a sane one, so that its logs and ours can be laid side by side. */
+export function requestId({ headers }: { headers: Record<string, unknown> }): string {
+  const theirs = headers['x-request-id']
+  return typeof theirs === 'string' && /^[A-Za-z0-9._:-]{1,128}$/.test(theirs) ? theirs : uuidv7()
+}
+
+/** What holds for every request: its id on the answer, safe headers, a bounded path, a line in the log. */
+export default fp(async function requests(app) {
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+    if (closing)
+      throw new Problem('shutting-down', 'ask again in a moment', {
+        headers: { 'retry-after': '2', connection: 'close' },
+      })
+    if (pathOf(request).length > LONGEST_PATH)
+      throw new Problem('path-too-long', 'the path must not be longer than 2 KiB')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { statusCode: status, elapsedTime } = reply
+    const level = status >= 500 ? 'error' : status >= 400 ? 'info' : 'debug'
+    request.log[level]({ ...about(request), status, durationMs: Math.round(elapsedTime) }, 'request.answered')
+  })
+})
+
+// Without the query: somebody may have put a secret there by mistake.
+function about(request: FastifyRequest) {
+  const { method, caller } = request as { method: string; caller: Caller | null }
+  return { method, path: pathOf(request).slice(0, 200), caller: caller?.name }
+}

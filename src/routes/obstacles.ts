@@ -1,0 +1,20 @@
+import { Problem } from '../problem.ts'
+import type { Answer } from '../storage/ledger.ts'
+
+type Obstacle = Extract<Answer, { obstacle: unknown }>['obstacle']
+
+const DETAILS: Record<Obstacle, string> = {
+  'not-found': 'there is no ending with this id',
+  forbidden: 'only the caller that asked for an ending, or an operator, may change it',
+  'not-pending': 'it is over already; GET it to see how',
+  'not-failed': 'only an ending that has failed can be tried again',
+  'in-progress': 'its call is on its way; GET it in a moment to see what came of it',
+  'key-taken': 'its caller has a pending ending with this key, which has taken its place',
+  'idempotency-mismatch': 'within 24 hours a key names one method, path and body',
+}
+
+/** The ending of an answer that has one; where something was in the way, the problem that says so. */
+export function endingOf(answer: Answer): Extract<Answer, { ending: unknown }> {
+  if ('ending' in answer) return answer
+  throw new Problem(answer.obstacle, DETAILS[answer.obstacle])
+}

@@ -1,0 +1,67 @@
+import { type Static, type TProperties, Type } from 'typebox'
+import {
+  Ending,
+  EndingId,
+  Key,
+  Metadata,
+  Reason,
+  Room,
+  RoomExternalId,
+  SessionId,
+  StateName,
+  Target,
+  Time,
+  UUID,
+} from '../ending.ts'
+import { ProblemDocument } from '../problem.ts'
+
+/** Everything that is not named is refused. */
+export const closed = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false, description: 'a JSON object' })
+
+/** For routes that take no query and no body. */
+export const Nothing = closed({})
+
+const details = {
+  dueAt: Type.Optional(Time),
+  reason: Type.Optional(Reason),
+  key: Type.Optional(Key),
+  urgent: Type.Optional(Type.Boolean({ description: 'true or false' })),
+  metadata: Type.Optional(Metadata),
+}
+export const EndRequest = closed(details)
+export type EndRequest = Static<typeof EndRequest>
+export const EndingRequest = closed({ target: Target, ...details })
+export const MoveRequest = closed({ dueAt: Time })
+
+export const SessionParams = closed({ sessionId: SessionId })
+export const RoomParams = closed({ room: Room })
+export const EndingParams = closed({ id: EndingId })
+
+export const LIMIT = { most: 200, byDefault: 50 }
+const Limit = Type.String({
+  pattern: '^([1-9]\\d?|1\\d\\d|200)$',
+  description: `a whole number from 1 to ${LIMIT.most}, given once`,
+})
+
+export const ListQuery = closed({
+  state: Type.Optional(StateName),
+  reason: Type.Optional(Reason),
+  session: Type.Optional(SessionId),
+  room: Type.Optional(Room),
+  key: Type.Optional(Key),
+  subject: Type.Optional(RoomExternalId),
+  requestedBy: Type.Optional(Type.String({ pattern: '^[a-z][a-z0-9-]*$', description: "a caller's name" })),
+  dueBefore: Type.Optional(Time),
+  dueAfter: Type.Optional(Time),
+  limit: Type.Optional(Limit),
+  cursor: Type.Optional(Type.String({ pattern: UUID, description: 'a nextCursor as it was given' })),
+})
+export type ListQuery = Static<typeof ListQuery>
+
+const answers = { '4xx': ProblemDocument, '5xx': ProblemDocument }
+export const endingAnswer = { 200: Ending, 202: Ending, ...answers }
+export const listAnswer = {
+  200: Type.Object({ data: Type.Array(Ending), nextCursor: Type.Union([Type.String(), Type.Null()]) }),
+  ...answers,
+}

@@ -1,0 +1,40 @@
+import closeWithGrace from 'close-with-grace'
+import Fastify from 'fastify'
+import fp from 'fastify-plugin'
+import { curfew, serverOptions } from './app.ts'
+import { createLogger } from './logger.ts'
+import { type Config, ConfigError, readConfig } from './plugins/config.ts'
+
+// Beyond the worker's own grace: the last requests are answered and the ledger is closed.
+const CLOSING_MS = 5000
+
+const config = await configOrExit()
+const log = createLogger(config.log)
+const app = Fastify(serverOptions(log))
+
+closeWithGrace({ delay: config.shutdownGraceMs + CLOSING_MS, logger: false }, async ({ signal, err }) => {
+  if (err) log.fatal({ err }, 'service.failed')
+  log.info({ signal }, 'service.stopping')
+  await app.close()
+  log.info('service.stopped')
+})
+
+try {
+  await app.register(fp(curfew), { config })
+  const address = await app.listen({ host: config.host, port: config.port })
+  log.info({ address, database: config.databaseUrl.split(':', 1)[0], pid: process.pid }, 'service.ready')
+} catch (error) {
+  log.fatal({ err: error }, 'service.not_started')
+  process.exit(1)
+}
+
+/** Whoever starts the service reads this on a terminal or in a container's log: plain lines, no stack. */
+async function configOrExit(): Promise<Config> {
+  try {
+    return await readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`curfew: the configuration is not complete:\n${error.problems.map((line) => `  ${line}\n`).join('')}`)
+    process.exit(1)
+  }
+}

@@ -1,0 +1,161 @@
+import { type SelectQueryBuilder, sql } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
+import type { Failure, Outcome } from '../ending.ts'
+import { PENDING } from './endings.ts'
+import type { AttemptRow, Db, EndingRow, Engine, Tables, Trx } from './schema.ts'
+
+/** What an attempt makes of its ending. */
+export type Transition =
+  | { to: 'ended'; outcome: Outcome }
+  | { to: 'failed'; failure: Failure }
+  /** Tried and to be tried again; `retrySince` is what RETRY_FOR is counted from. Both epoch ms. */
+  | { to: 'pending'; nextAttemptAt: number; retrySince: number }
+  /** Given back as if never tried. */
+  | { to: 'released' }
+
+/** One end call as the worker saw it. */
+export type Call = Omit<AttemptRow, 'id' | 'ending_id' | 'attempt'>
+
+/**
+ * Claims up to `limit` endings that are due and to be looked at by `now`, until `until` (all epoch ms): urgent ones
+ * first, then by due time. Two claimers never get the same one.
+ */
+export async function claimEndings(
+  trx: Trx,
+  engine: Engine,
+  limit: number,
+  now: number,
+  until: number,
+): Promise<EndingRow[]> {
+  const urgent = await claimSome(trx, engine, 1, limit, now, until)
+  if (urgent.length === limit) return urgent
+  return [...urgent, ...(await claimSome(trx, engine, 0, limit - urgent.length, now, until))]
+}
+
+// Urgent and other endings apart, so that each is one range of the index, read in order and only as far as needed.
+async function claimSome(trx: Trx, engine: Engine, urgent: 0 | 1, limit: number, now: number, until: number) {
+  const rows = await trx
+    .with('picked', (db) => {
+      const picked = due(db.selectFrom('endings').select('id'), urgent, now).limit(limit)
+      return engine === 'postgres' ? picked.forUpdate().skipLocked() : picked
+    })
+    .updateTable('endings')
+    .set((eb) => ({ claim: eb('endings.claim', '+', 1), claimed_until: until }))
+    .where('id', 'in', (eb) => eb.selectFrom('picked').select('picked.id'))
+    .returningAll()
+    .execute()
+  return rows.sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))
+}
+
+function due<O>(query: SelectQueryBuilder<Tables, 'endings', O>, urgent: 0 | 1, now: number) {
+  return query
+    .where('state', '=', PENDING)
+    .where('urgent', '=', urgent)
+    .where('due_at', '<=', now)
+    .where('next_attempt_at', '<=', now)
+    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
+    .orderBy('due_at')
+    .orderBy('id')
+}
+
+/** The one that a claim would take first, without taking it: how the worker knows what it is asking budget for. */
+export async function firstDue(db: Db, now: number): Promise<EndingRow | undefined> {
+  for (const urgent of [1, 0] as const) {
+    const row = await due(db.selectFrom('endings').selectAll(), urgent, now).limit(1).executeTakeFirst()
+    if (row) return row
+  }
+  return undefined
+}
+
+/** When the next pending, unclaimed ending is to be looked at (epoch ms). */
+export async function nextAttemptAt(db: Db): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('endings')
+    .select('next_attempt_at')
+    .where('state', '=', PENDING)
+    .where('claimed_until', 'is', null)
+    .orderBy('next_attempt_at')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.next_attempt_at
+}
+
+/**
+ * Writes down what an attempt came to: its end calls always, the transition only where the ledger still allows it.
+ * Returns the ending as it then is where the transition was made, undefined where the report came too late.
+ */
+export async function recordAttempt(
+  trx: Trx,
+  claimed: EndingRow,
+  calls: Call[],
+  transition: Transition,
+  now: number,
+): Promise<EndingRow | undefined> {
+  if (calls.length > 0) await trx.insertInto('attempts').values(attemptRows(claimed, calls)).execute()
+  if (transition.to === 'ended' && transition.outcome === 'ended') return recordSuccess(trx, claimed, now)
+  return trx
+    .updateTable('endings')
+    .set(changes(claimed, transition, now))
+    .where('id', '=', claimed.id)
+    .where('claim', '=', claimed.claim)
+    .where('state', '=', PENDING)
+    .returningAll()
+    .executeTakeFirst()
+}
+
+// A 2xx is true whoever holds the claim by now, and truer than somebody's "it was over already".
+function recordSuccess(trx: Trx, { id }: EndingRow, now: number) {
+  return trx
+    .updateTable('endings')
+    .set((eb) => ({
+      state: 'ended',
+      outcome: 'ended',
+      finished_at: now,
+      claimed_until: null,
+      attempt: eb('attempt', '+', 1),
+    }))
+    .where('id', '=', id)
+    .where((eb) => eb.or([eb('state', '=', PENDING), eb('outcome', '=', 'already_ended')]))
+    .returningAll()
+    .executeTakeFirst()
+}
+
+function changes(claimed: EndingRow, transition: Transition, now: number) {
+  const counted = { claimed_until: null, attempt: claimed.attempt + 1 }
+  switch (transition.to) {
+    case 'ended':
+      return { ...counted, state: 'ended' as const, outcome: outcomeOf(claimed, transition.outcome), finished_at: now }
+    case 'failed':
+      return { ...counted, state: 'failed' as const, failure: transition.failure, finished_at: now }
+    case 'pending':
+      return { ...counted, next_attempt_at: transition.nextAttemptAt, retry_since: transition.retrySince }
+    case 'released':
+      return { claimed_until: null }
+  }
+}
+
+// A room whose last session was gone at the second attempt was still ended by us if the first attempt ended one.
+function outcomeOf({ id }: EndingRow, otherwise: Outcome) {
+  return sql<Outcome>`case when exists (select 1 from attempts where ending_id = ${id} and result = 'ended')
+    then 'ended' else ${sql.lit(otherwise)} end`
+}
+
+function attemptRows(claimed: EndingRow, calls: Call[]): AttemptRow[] {
+  return calls.map((call) => ({
+    ...call,
+    id: uuidv7({ msecs: call.started_at }),
+    ending_id: claimed.id,
+    attempt: claimed.attempt + 1,
+  }))
+}
+
+/** For the only process on a database, when it starts: whoever held these claims is dead. Returns how many. */
+export async function clearClaims(trx: Trx): Promise<number> {
+  const { numUpdatedRows } = await trx
+    .updateTable('endings')
+    .set({ claimed_until: null })
+    .where('state', '=', PENDING)
+    .where('claimed_until', 'is not', null)
+    .executeTakeFirst()
+  return Number(numUpdatedRows)
+}

@@ -1,0 +1,27 @@
+/** The ledger cannot be read or written now: a full disk, a broken connection. What was asked may be asked again. */
+export class StorageError extends Error {
+  override readonly name = 'StorageError'
+  readonly code = 'STORAGE_UNAVAILABLE'
+}
+
+/** Runs a piece of work on the database and tells its trouble (StorageError) from our mistakes (as they come). */
+export async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (isOurMistake(error)) throw error
+    throw new StorageError('the ledger cannot be reached or written now', { cause: error })
+  }
+}
+
+// PostgreSQL: class 22 bad data, 23 constraint, 42 syntax. SQLite: 1 SQL error, 19 constraint (in the low byte).
+function isOurMistake(error: unknown): boolean {
+  const { code, errcode } = error as { code?: string; errcode?: number }
+  if (errcode !== undefined) return [1, 19].includes(errcode & 0xff)
+  return error instanceof TypeError || (typeof code === 'string' && /^(22|23|42)/.test(code))
+}
+
+/** PostgreSQL: another transaction took the same unique key first. */
+export function isUniqueViolation(error: unknown): boolean {
+  return (error as { code?: string }).code === '23505'
+}

@@ -1,0 +1,178 @@
+import { EventEmitter, once as onceEmitted } from 'node:events'
+import type { Clock } from '../clock.ts'
+import type { Instruction } from '../ending.ts'
+import { backlog } from './backlog.ts'
+import {
+  type Call,
+  claimEndings,
+  clearClaims,
+  firstDue,
+  nextAttemptAt,
+  recordAttempt,
+  type Transition,
+} from './claims.ts'
+import { Commits } from './commits.ts'
+import { callsSince, endRefusal, loadControl, setControl } from './control.ts'
+import type { OpenDatabase } from './database.ts'
+import {
+  attemptsOf,
+  type Caller,
+  cancelEnding,
+  type EndingFilter,
+  findEnding,
+  listEndings,
+  moveEnding,
+  type Obstacle,
+  putEnding,
+  retryEnding,
+} from './endings.ts'
+import { isUniqueViolation, translated } from './errors.ts'
+import { type IdempotentRequest, once } from './idempotency.ts'
+import { pruneBatch } from './prune.ts'
+import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
+
+/** What became of a request to store or change an ending. */
+export type Answer =
+  | { ending: EndingRow; replayed?: boolean; replaced?: boolean }
+  | { obstacle: Obstacle | 'idempotency-mismatch' }
+
+/**
+ * The ledger: every ending, who asked for it, and what was tried. Each method is one transaction, durable when it
+ * resolves; trouble with the database itself rejects with StorageError.
+ */
+export class Ledger {
+  readonly clock: Clock
+  readonly #db: Db
+  readonly #engine: Engine
+  readonly #commits: Commits
+  readonly #events = new EventEmitter().setMaxListeners(0)
+
+  constructor({ db, engine, clock }: OpenDatabase) {
+    this.#db = db
+    this.#engine = engine
+    this.clock = clock
+    this.#commits = new Commits(db)
+  }
+
+  /** Stores an ending, or replaces the pending one of the same party and key. */
+  put(wish: Instruction, request?: IdempotentRequest): Promise<Answer> {
+    return this.#change(request, (trx, now) => putEnding(trx, wish, now))
+  }
+
+  move(id: string, caller: Caller, dueAt: number, request?: IdempotentRequest): Promise<Answer> {
+    return this.#change(request, (trx, now) => moveEnding(trx, id, caller, dueAt, now))
+  }
+
+  cancel(id: string, caller: Caller, request?: IdempotentRequest): Promise<Answer> {
+    return this.#change(request, (trx, now) => cancelEnding(trx, id, caller, now))
+  }
+
+  async retry(id: string, caller: Caller, request?: IdempotentRequest): Promise<Answer> {
+    try {
+      return await this.#change(request, (trx, now) => retryEnding(trx, id, caller, now))
+    } catch (error) {
+      if (isUniqueViolation(error)) return { obstacle: 'key-taken' }
+      throw error
+    }
+  }
+
+  find(id: string): Promise<EndingRow | undefined> {
+    return translated(findEnding(this.#db, id))
+  }
+
+  attempts(id: string) {
+    return translated(attemptsOf(this.#db, id))
+  }
+
+  list(filter: EndingFilter, limit: number) {
+    return translated(listEndings(this.#db, filter, limit))
+  }
+
+  backlog() {
+    return translated(backlog(this.#db, this.clock.now()))
+  }
+
+  claim(limit: number, leaseMs: number): Promise<EndingRow[]> {
+    return this.#write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs))
+  }
+
+  firstDue() {
+    return translated(firstDue(this.#db, this.clock.now()))
+  }
+
+  nextAttemptAt() {
+    return translated(nextAttemptAt(this.#db))
+  }
+
+  /** See `recordAttempt`: undefined where the report came too late to change the ending. */
+  async record(claimed: EndingRow, calls: Call[], transition: Transition): Promise<EndingRow | undefined> {
+    const ending = await this.#write((trx, now) => recordAttempt(trx, claimed, calls, transition, now))
+    if (ending) this.#announce(ending)
+    return ending
+  }
+
+  /** Only for SQLite, where this process is the only one: frees what a predecessor held when it died. */
+  clearClaims(): Promise<number> {
+    return this.#engine === 'sqlite' ? this.#write((trx) => clearClaims(trx)) : Promise.resolve(0)
+  }
+
+  control() {
+    return translated(loadControl(this.#db))
+  }
+
+  setControl(control: ControlTable) {
+    return this.#write((trx) => setControl(trx, control))
+  }
+
+  endRefusal() {
+    return this.#write((trx, now) => endRefusal(trx, now))
+  }
+
+  callsSince(since: number) {
+    return translated(callsSince(this.#db, since))
+  }
+
+  /** Removes one batch of what finished before `before` (epoch ms); whether there may be more. */
+  prune(before: number) {
+    return this.#write((trx, now) => pruneBatch(trx, before, now))
+  }
+
+  /** Proves that the ledger can store: a full disk or a database turned read-only shows only in a write. */
+  async probe(): Promise<void> {
+    await this.#write((trx, now) =>
+      trx
+        .insertInto('idempotency_keys')
+        .values({ caller: 'curfew', key: 'probe', fingerprint: '', ending_id: '', created_at: now })
+        .onConflict((conflict) => conflict.columns(['caller', 'key']).doUpdateSet({ created_at: now }))
+        .execute(),
+    )
+  }
+
+  /** Calls `listener` whenever an ending may have become due earlier than was known. Returns how to stop it. */
+  onWork(listener: () => void): () => void {
+    this.#events.on('work', listener)
+    return () => void this.#events.off('work', listener)
+  }
+
+  /** Resolves when this process has seen the ending finish, or when `signal` aborts. */
+  async finished(id: string, signal: AbortSignal): Promise<void> {
+    await onceEmitted(this.#events, `finished:${id}`, { signal }).catch(() => undefined)
+  }
+
+  async #change(
+    request: IdempotentRequest | undefined,
+    work: (trx: Trx, now: number) => Promise<Answer>,
+  ): Promise<Answer> {
+    const answer = await this.#write((trx, now) => once(trx, request, now, () => work(trx, now)))
+    if ('ending' in answer) this.#announce(answer.ending)
+    return answer
+  }
+
+  #announce(ending: EndingRow): void {
+    this.#events.emit(ending.state === 'pending' ? 'work' : `finished:${ending.id}`)
+  }
+
+  #write<T>(work: (trx: Trx, now: number) => Promise<T>): Promise<T> {
+    return translated(this.#commits.run((trx) => work(trx, this.clock.now())))
+  }
+}

@@ -1,0 +1,69 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { SqliteDatabase, SqliteStatement } from 'kysely'
+
+// Kysely asks for a statement for every query; the service has a few dozen texts, list filters included.
+const STATEMENTS_KEPT = 256
+
+/** What Kysely's SqliteDialect expects of a database (better-sqlite3's shape), on Node's own `node:sqlite`. */
+export class NodeSqlite implements SqliteDatabase {
+  readonly #db: DatabaseSync
+  readonly #statements = new Map<string, SqliteStatement>()
+
+  constructor(file: string) {
+    mkdirSync(dirname(file), { recursive: true })
+    this.#db = new DatabaseSync(file)
+    // FULL: a commit is on the disk before anybody is told of it. WAL: one fsync for each commit, not two.
+    this.#db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on')
+    this.#db.exec('pragma busy_timeout = 2000; pragma journal_size_limit = 67108864')
+  }
+
+  prepare(sql: string): SqliteStatement {
+    const known = this.#statements.get(sql)
+    if (known) return known
+    const statement = wrap(this.#db.prepare(sql))
+    if (this.#statements.size >= STATEMENTS_KEPT) this.#statements.clear()
+    this.#statements.set(sql, statement)
+    return statement
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#db.close()
+  }
+}
+
+function wrap(statement: StatementSync): SqliteStatement {
+  const parameters = (values: ReadonlyArray<unknown>) => values as SQLInputValue[]
+  return {
+    reader: statement.columns().length > 0,
+    all: (values) => statement.all(...parameters(values)),
+    run: (values) => statement.run(...parameters(values)),
+    iterate: (values) => statement.iterate(...parameters(values)),
+  }
+}
+
+/** Another process has this database. */
+export class DatabaseInUseError extends Error {
+  override readonly name = 'DatabaseInUseError'
+  readonly code = 'DATABASE_IN_USE'
+}
+
+/**
+ * Holds an exclusive lock for as long as the process lives (the operating system lets go of it on any kind of death),
+ * on a database of its own beside the file, so that backups and the sqlite3 shell can still read the ledger.
+ * @throws DatabaseInUseError
+ */
+export function lockFile(file: string): { release(): void } {
+  mkdirSync(dirname(file), { recursive: true })
+  const lock = new DatabaseSync(`${file}.lock`)
+  try {
+    lock.exec('pragma busy_timeout = 0; pragma journal_mode = delete; begin exclusive')
+  } catch (cause) {
+    lock.close()
+    const message = `another Curfew process is using ${file}; for several replicas use a postgres:// DATABASE_URL`
+    throw new DatabaseInUseError(message, { cause })
+  }
+  return { release: () => lock.close() }
+}

@@ -1,0 +1,177 @@
+import type { LiveSession } from '../digital-samba/answers.ts'
+import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
+import {
+  AbortedCallError,
+  DigitalSambaError,
+  ForbiddenError,
+  NotFoundError,
+  RateLimitedError,
+  UnauthorizedError,
+  WrongStateError,
+} from '../digital-samba/errors.ts'
+import type { Failure, Result } from '../ending.ts'
+import type { Call } from '../storage/claims.ts'
+import type { EndingRow } from '../storage/schema.ts'
+import { CallsHeldError } from './call-gate.ts'
+import type { SharedListing } from './listing.ts'
+
+/** What one attempt came to. */
+export type Conclusion =
+  | { kind: 'ended' }
+  | { kind: 'over'; outcome: 'already_ended' | 'nothing_live' }
+  | { kind: 'failed'; failure: Failure; why: string }
+  | { kind: 'retry'; why: string; retryAfterMs: number | undefined }
+  /** Nothing was learnt about this ending: calls may not leave, or the attempt was cut short. */
+  | { kind: 'released'; why: string }
+
+export interface AttemptReport {
+  conclusion: Conclusion
+  /** every end call, in order */
+  calls: Call[]
+  /** live sessions in the room that had not begun when the ending was due: somebody else's meeting */
+  leftAlone: LiveSession[]
+}
+
+export interface AttemptTools {
+  digitalSamba: DigitalSamba
+  listing: SharedListing
+  context: CallContext
+}
+
+// The two clocks (ours, and the one that wrote start_time) need not agree to the second.
+const CLOCK_DOUBT_MS = 2000
+
+interface Found {
+  sessions: string[]
+  leftAlone: LiveSession[]
+}
+
+/** Resolve the target, end each session, conclude. Never throws for anything the far side can do. */
+export async function attempt(ending: EndingRow, tools: AttemptTools): Promise<AttemptReport> {
+  const calls: Call[] = []
+  let leftAlone: LiveSession[] = []
+  try {
+    const found = await resolve(ending, tools)
+    leftAlone = found.leftAlone
+    const verdicts: Verdict[] = []
+    for (const session of found.sessions) verdicts.push(await endOne(session, tools, calls))
+    return { conclusion: conclude(ending, verdicts), calls, leftAlone }
+  } catch (error) {
+    return { conclusion: cutShort(ending, error), calls, leftAlone }
+  }
+}
+
+/** Which sessions are this ending's business. */
+async function resolve(ending: EndingRow, tools: AttemptTools): Promise<Found> {
+  const { target_kind: kind, target_id: id } = ending
+  if (kind === 'session') return { sessions: [id], leftAlone: [] }
+  const live = kind === 'room' ? await liveInRoom(id, tools) : await liveByExternalId(ending, tools)
+  const startedInTime = ({ startedAt }: LiveSession) => startedAt <= ending.due_at + CLOCK_DOUBT_MS
+  return {
+    sessions: [...new Set(live.filter(startedInTime).map((session) => session.id))],
+    leftAlone: live.filter((session) => !startedInTime(session)),
+  }
+}
+
+async function liveInRoom(room: string, { digitalSamba, context }: AttemptTools): Promise<LiveSession[]> {
+  const sessions: LiveSession[] = []
+  for await (const page of digitalSamba.liveSessions(room, context)) sessions.push(...page)
+  return sessions
+}
+
+function liveByExternalId(ending: EndingRow, { digitalSamba, listing, context }: AttemptTools) {
+  return listing.sessions(ending.target_id, ending.next_attempt_at, () =>
+    digitalSamba.liveSessions(undefined, context),
+  )
+}
+
+type Verdict =
+  | { result: Exclude<Result, 'retry' | 'rejected'> }
+  | { result: 'rejected'; why: string }
+  | { result: 'retry'; why: string; retryAfterMs: number | undefined }
+
+/** One session: the end call, with its tries, and the judgement of what it answered. */
+async function endOne(session: string, tools: AttemptTools, calls: Call[]): Promise<Verdict> {
+  const { digitalSamba, context } = tools
+  const first = calls.length
+  try {
+    await digitalSamba.end(session, { ...context, made: noted(session, calls, context.made) })
+    return settle(calls, first, { result: 'ended' })
+  } catch (error) {
+    return settle(calls, first, await judge(session, error, tools))
+  }
+}
+
+function noted(session: string, calls: Call[], made: CallContext['made']): CallContext['made'] {
+  return (call) => {
+    const { startedAt, durationMs, status, error } = call
+    calls.push({
+      session,
+      started_at: startedAt,
+      duration_ms: durationMs,
+      status,
+      result: 'retry',
+      error: error?.message ?? null,
+    })
+    made(call)
+  }
+}
+
+// The tries before the last one were retried; the last one is what the verdict is about.
+function settle(calls: Call[], first: number, verdict: Verdict): Verdict {
+  const last = calls.at(-1)
+  if (last && calls.length > first) last.result = verdict.result
+  return verdict
+}
+
+/** 403, 404, 409 and 422 are not taken at their word: whether the session is live decides. */
+async function judge(session: string, error: unknown, tools: AttemptTools): Promise<Verdict> {
+  if (!(error instanceof DigitalSambaError) || stopsEverything(error)) throw error
+  const doubtful =
+    error instanceof ForbiddenError || error instanceof NotFoundError || error instanceof WrongStateError
+  if (!doubtful) return error.temporary ? again(error) : { result: 'rejected', why: error.message }
+  try {
+    const { live } = await tools.digitalSamba.session(session, tools.context)
+    if (!live) return { result: 'already_ended' }
+    return error instanceof WrongStateError ? again(error) : { result: 'rejected', why: error.message }
+  } catch (lookUp) {
+    if (lookUp instanceof NotFoundError) return { result: 'not_found' }
+    if (!(lookUp instanceof DigitalSambaError) || stopsEverything(lookUp)) throw lookUp
+    return lookUp.temporary ? again(lookUp) : { result: 'rejected', why: error.message }
+  }
+}
+
+function again({ message, retryAfterMs }: DigitalSambaError): Verdict {
+  return { result: 'retry', why: message, retryAfterMs }
+}
+
+// These say something about all calls, and nothing about this ending.
+function stopsEverything(error: unknown): boolean {
+  return (
+    error instanceof UnauthorizedError ||
+    error instanceof RateLimitedError ||
+    error instanceof AbortedCallError ||
+    error instanceof CallsHeldError
+  )
+}
+
+function conclude(ending: EndingRow, verdicts: Verdict[]): Conclusion {
+  const retry = verdicts.find((verdict) => verdict.result === 'retry')
+  if (retry) return { kind: 'retry', why: retry.why, retryAfterMs: retry.retryAfterMs }
+  const rejected = verdicts.find((verdict) => verdict.result === 'rejected')
+  if (rejected) return { kind: 'failed', failure: 'rejected', why: rejected.why }
+  if (verdicts.some(({ result }) => result === 'ended')) return { kind: 'ended' }
+  // A session that a list showed a moment ago and that is unknown now is gone; one that a caller named never was.
+  if (ending.target_kind === 'session' && verdicts[0]?.result === 'not_found')
+    return { kind: 'failed', failure: 'session_not_found', why: 'Digital Samba knows no such session' }
+  return { kind: 'over', outcome: verdicts.length > 0 ? 'already_ended' : 'nothing_live' }
+}
+
+function cutShort(ending: EndingRow, error: unknown): Conclusion {
+  if (stopsEverything(error)) return { kind: 'released', why: (error as Error).message }
+  if (!(error instanceof DigitalSambaError)) throw error
+  if (error instanceof NotFoundError && ending.target_kind === 'room')
+    return { kind: 'failed', failure: 'room_not_found', why: 'Digital Samba knows no such room' }
+  if (!error.temporary) return { kind: 'failed', failure: 'rejected', why: error.message }
+  return { kind: 'retry', why: error.message, retryAfterMs: error.retryAfterMs }
+}

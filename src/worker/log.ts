@@ -1,0 +1,47 @@
+import type { Logger } from 'pino'
+import type { Call, Transition } from '../storage/claims.ts'
+import type { EndingRow } from '../storage/schema.ts'
+import { formatTime } from '../time.ts'
+import type { AttemptReport } from './attempt.ts'
+
+/** One wide line for each end call, or one for an attempt that came to none; and one where the ending is over. */
+export function logAttempt(
+  log: Logger,
+  ending: EndingRow,
+  { calls, conclusion, leftAlone }: AttemptReport,
+  transition: Transition,
+  after: EndingRow | undefined,
+): void {
+  const about = { ...fields(ending), attempt: ending.attempt + 1 }
+  const nextAttemptAt = transition.to === 'pending' ? formatTime(transition.nextAttemptAt) : null
+  const why = 'why' in conclusion ? conclusion.why : undefined
+  for (const call of calls)
+    log[levelOf(call)]({ ...about, ...callFields(ending, call), nextAttemptAt }, 'ending.attempted')
+  if (calls.length === 0 && why !== undefined)
+    log.warn({ ...about, session: null, result: conclusion.kind, why, nextAttemptAt }, 'ending.attempted')
+  if (!after) log.warn({ ...about, conclusion: conclusion.kind }, 'ending.report_too_late')
+  else if (after.state === 'ended')
+    log.info({ ...about, outcome: after.outcome, ...spared(leftAlone) }, 'ending.ended')
+  else if (after.state === 'failed')
+    log.error({ ...about, failure: after.failure, why, ...spared(leftAlone) }, 'ending.failed')
+}
+
+function fields({ id, requested_by, reason, target_kind, target_id, due_at }: EndingRow) {
+  const target = `${target_kind}:${target_id}`
+  return { ending: id, target, requestedBy: requested_by, reason, dueAt: formatTime(due_at) }
+}
+
+function callFields(ending: EndingRow, call: Call) {
+  const { session, status, duration_ms: durationMs, result, error } = call
+  return { session, status, durationMs, result, error, latenessMs: call.started_at - ending.due_at }
+}
+
+function levelOf({ result }: Call): 'info' | 'warn' {
+  return result === 'ended' || result === 'already_ended' ? 'info' : 'warn'
+}
+
+// The answer to "why did it not end that one?".
+function spared(leftAlone: AttemptReport['leftAlone']) {
+  if (leftAlone.length === 0) return {}
+  return { leftAlone: leftAlone.map(({ id, startedAt }) => ({ session: id, startedAt: formatTime(startedAt) })) }
+}

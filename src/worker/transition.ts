@@ -1,0 +1,34 @@
+import type { Transition } from '../storage/claims.ts'
+import type { EndingRow } from '../storage/schema.ts'
+import type { Conclusion } from './attempt.ts'
+import { backoff } from './backoff.ts'
+import { LONGEST_PAUSE_MS } from './budget.ts'
+
+/**
+ * What a conclusion makes of its ending. `now` is epoch ms, `retryForMs` how long an ending is retried, counted from
+ * its first judged result rather than from its due time: one that came due while Curfew was down is not given up at
+ * its first failure.
+ */
+export function transitionFor(
+  ending: EndingRow,
+  conclusion: Conclusion,
+  { now, retryForMs, random }: { now: number; retryForMs: number; random: number },
+): Transition {
+  switch (conclusion.kind) {
+    case 'ended':
+      return { to: 'ended', outcome: 'ended' }
+    case 'over':
+      return { to: 'ended', outcome: conclusion.outcome }
+    case 'failed':
+      return { to: 'failed', failure: conclusion.failure }
+    case 'released':
+      return { to: 'released' }
+    case 'retry': {
+      const retrySince = ending.retry_since ?? now
+      const asked = Math.min(conclusion.retryAfterMs ?? 0, LONGEST_PAUSE_MS)
+      const nextAttemptAt = now + Math.max(backoff(ending.attempt - ending.retry_base + 1, random), asked)
+      if (nextAttemptAt > retrySince + retryForMs) return { to: 'failed', failure: 'gave_up' }
+      return { to: 'pending', nextAttemptAt, retrySince }
+    }
+  }
+}

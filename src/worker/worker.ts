@@ -1,0 +1,174 @@
+import type { Logger } from 'pino'
+import { type Clock, sleepUntil } from '../clock.ts'
+import type { DigitalSamba } from '../digital-samba/client.ts'
+import type { Ledger } from '../storage/ledger.ts'
+import type { EndingRow } from '../storage/schema.ts'
+import { type AttemptReport, attempt } from './attempt.ts'
+import { type Permit, type Priority, RANK } from './budget.ts'
+import type { CallGate } from './call-gate.ts'
+import { SharedListing } from './listing.ts'
+import { logAttempt } from './log.ts'
+import { transitionFor } from './transition.ts'
+
+export interface WorkerOptions {
+  ledger: Ledger
+  digitalSamba: DigitalSamba
+  gate: CallGate
+  log: Logger
+  maxConcurrent: number
+  /** ms */
+  retryForMs: number
+  /** for one call, ms */
+  callTimeoutMs: number
+  random?: () => number
+}
+
+// One attempt may make several calls and wait for budget before each; beyond this it is given back and begun anew.
+const LONGEST_ATTEMPT_MS = 120_000
+// A claim must outlast the attempt, the call that is on its way when it is cut short, and the writing down.
+const LEASE_MARGIN_MS = 30_000
+// Only a safety net: work that this process accepts wakes it, and so does the clock.
+const LOOK_AGAIN_MS = 10_000
+const AFTER_TROUBLE_MS = 1000
+
+/** Carries endings out: sleeps until the next is due, claims as many as there are slots and budget for, attempts them. */
+export class Worker {
+  readonly #options: WorkerOptions
+  readonly #clock: Clock
+  readonly #listing: SharedListing
+  readonly #random: () => number
+  readonly #running = new Set<Promise<void>>()
+  /** Aborts when the worker is to begin nothing more. */
+  readonly #stopping = new AbortController()
+  /** Aborts when what is running is to be cut short. */
+  readonly #cutting = new AbortController()
+  #wake = new AbortController()
+  #loop: Promise<void> | undefined
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#clock = options.ledger.clock
+    this.#listing = new SharedListing(this.#clock)
+    this.#random = options.random ?? Math.random
+  }
+
+  start(): void {
+    const stopListening = this.#options.ledger.onWork(() => this.#wake.abort())
+    this.#loop = this.#run().finally(stopListening)
+  }
+
+  /** Begins nothing more, lets what is running finish for `graceMs`, then cuts it short and gives it back. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort()
+    this.#wake.abort()
+    // The loop may still be claiming; what it began before it saw the stop is waited for as well.
+    const finished = Promise.resolve(this.#loop).then(() => Promise.all(this.#running))
+    const grace = new AbortController()
+    const until = this.#clock.now() + graceMs
+    await Promise.race([finished, sleepUntil(this.#clock, until, grace.signal)])
+    grace.abort()
+    this.#cutting.abort()
+    await finished
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#turn()
+      } catch (error) {
+        this.#options.log.error({ err: error }, 'worker.trouble')
+        await this.#clock.sleep(AFTER_TROUBLE_MS, this.#stopping.signal)
+      }
+    }
+  }
+
+  /** One turn: a slot, then something due, then budget for it, and only then the claim. */
+  async #turn(): Promise<void> {
+    const { ledger, gate, maxConcurrent } = this.#options
+    this.#wake = new AbortController()
+    if (this.#stopping.signal.aborted) return
+    // After a refusal a single call asks whether the credentials work, so nothing else may be on its way.
+    const slots = gate.refused ? 1 : maxConcurrent
+    if (this.#running.size >= slots) return void (await Promise.race(this.#running))
+    const due = await ledger.firstDue()
+    if (!due) return this.#sleep(await ledger.nextAttemptAt())
+    const permits = await gate.enter(priorityOf(due), slots - this.#running.size, this.#wake.signal)
+    if (permits.length > 0) await this.#claim(permits)
+  }
+
+  async #sleep(next: number | undefined): Promise<void> {
+    const lookAgain = this.#clock.now() + LOOK_AGAIN_MS
+    await sleepUntil(this.#clock, Math.min(next ?? lookAgain, lookAgain), this.#wake.signal)
+  }
+
+  async #claim(permits: Permit[]): Promise<void> {
+    const unused = new Set(permits)
+    try {
+      const leaseMs = LONGEST_ATTEMPT_MS + this.#options.callTimeoutMs + LEASE_MARGIN_MS
+      const claimed = await this.#options.ledger.claim(permits.length, leaseMs)
+      for (const [index, ending] of claimed.entries()) {
+        const permit = permits[index] as Permit
+        unused.delete(permit)
+        this.#begin(ending, permit, this.#clock.now() + leaseMs)
+      }
+    } finally {
+      for (const permit of unused) permit.giveBack()
+    }
+  }
+
+  #begin(ending: EndingRow, permit: Permit, leaseUntil: number): void {
+    const running = this.#carryOut(ending, permit, leaseUntil)
+      .catch((error) => this.#options.log.error({ err: error, ending: ending.id }, 'worker.trouble'))
+      .finally(() => {
+        permit.giveBack()
+        this.#running.delete(running)
+      })
+    this.#running.add(running)
+  }
+
+  async #carryOut(ending: EndingRow, permit: Permit, leaseUntil: number): Promise<void> {
+    const done = new AbortController()
+    const cut = new AbortController()
+    const cutShort = () => cut.abort()
+    this.#cutting.signal.addEventListener('abort', cutShort, { signal: done.signal })
+    void sleepUntil(this.#clock, this.#clock.now() + LONGEST_ATTEMPT_MS, done.signal).then(cutShort)
+    try {
+      await this.#record(ending, await this.#attempt(ending, permit, cut.signal), leaseUntil)
+    } finally {
+      done.abort()
+    }
+  }
+
+  #attempt(ending: EndingRow, first: Permit, signal: AbortSignal): Promise<AttemptReport> {
+    const { digitalSamba, gate } = this.#options
+    let held: Permit | undefined = first
+    const admit = async () => {
+      const permit = held ?? (await gate.permit(priorityOf(ending), this.#stopping.signal))
+      held = undefined
+      permit.spend()
+    }
+    const context = { signal, admit, made: gate.observe.bind(gate) }
+    return attempt(ending, { digitalSamba, listing: this.#listing, context })
+  }
+
+  /** Writes the report down, and keeps trying while the claim holds: a result that is lost is a call made twice. */
+  async #record(ending: EndingRow, report: AttemptReport, leaseUntil: number): Promise<void> {
+    const { ledger, log, retryForMs } = this.#options
+    const about = { now: this.#clock.now(), retryForMs, random: this.#random() }
+    const transition = transitionFor(ending, report.conclusion, about)
+    for (;;) {
+      try {
+        const after = await ledger.record(ending, report.calls, transition)
+        return logAttempt(log, ending, report, transition, after)
+      } catch (error) {
+        log.error({ err: error, ending: ending.id }, 'ending.not_recorded')
+        if (this.#cutting.signal.aborted || this.#clock.now() + AFTER_TROUBLE_MS > leaseUntil) throw error
+        await this.#clock.sleep(AFTER_TROUBLE_MS, this.#cutting.signal)
+      }
+    }
+  }
+}
+
+function priorityOf(ending: EndingRow): Priority {
+  return { rank: ending.urgent ? RANK.urgent : RANK.ending, at: ending.due_at }
+}
