@@ -58,7 +58,13 @@ export class Problem extends Error {
 
   document(instance: string): ProblemDocument {
     const { code, status, message: detail, mistakes } = this
-    const document = { type: `urn:curfew:problem:${code}`, title: PROBLEMS[code][1], status, detail, instance }
+    const document = {
+      type: `urn:curfew:problem:${code}`,
+      title: PROBLEMS[code][1],
+      status,
+      detail,
+      instance,
+    }
     return mistakes ? { ...document, errors: mistakes } : document
   }
 }

@@ -34,7 +34,9 @@ async function configOrExit(): Promise<Config> {
     return await readConfig(process.env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`curfew: the configuration is not complete:\n${error.problems.map((line) => `  ${line}\n`).join('')}`)
+    process.stderr.write(
+      `curfew: the configuration is not complete:\n${error.problems.map((line) => `  ${line}\n`).join('')}`,
+    )
     process.exit(1)
   }
 }

@@ -6,7 +6,12 @@ import { AUTH_FORMS } from '../digital-samba/credentials.ts'
  * somebody with a mistake in it reads.
  */
 const wholeNumber = (minimum: number, maximum: number, byDefault: number) =>
-  Type.Integer({ minimum, maximum, default: byDefault, description: `a whole number from ${minimum} to ${maximum}` })
+  Type.Integer({
+    minimum,
+    maximum,
+    default: byDefault,
+    description: `a whole number from ${minimum} to ${maximum}`,
+  })
 
 const choice = <const T extends readonly string[]>(values: T, byDefault: T[number]) =>
   Type.Unsafe<T[number]>({

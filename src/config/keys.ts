@@ -14,10 +14,7 @@ export function digestOf(key: string): Buffer {
 }
 
 /** Reads `name:key,name:key` lists that have passed their pattern. One name may have several keys, while rotating. */
-export function parseKeys(
-  callers = '',
-  operators = '',
-): { keys: ApiKey[]; problems: string[] } {
+export function parseKeys(callers = '', operators = ''): { keys: ApiKey[]; problems: string[] } {
   const keys = [...parseList(callers, false), ...parseList(operators, true)]
   const problems: string[] = []
   if (keys.some(({ name }) => name === RESERVED))

@@ -23,7 +23,8 @@ const details = Compile(Type.Object({ session_live: Type.Boolean() }))
 
 /** One page of a list, with how many items the page had before those not live were left out. */
 export function readPage(body: unknown): { size: number; last: string | undefined; sessions: LiveSession[] } {
-  if (!page.Check(body)) throw new MalformedAnswerError('answered a list of sessions that is not as documented')
+  if (!page.Check(body))
+    throw new MalformedAnswerError('answered a list of sessions that is not as documented')
   const sessions = body.data.filter((item) => item.live !== false).map(readItem)
   return { size: body.data.length, last: body.data.at(-1)?.id, sessions }
 }
@@ -32,7 +33,9 @@ function readItem(item: Static<typeof Item>): LiveSession {
   const startedAt = parseVendorTime(item.start_time)
   // Without its start nobody can tell whether the session is an ending's business, so nothing is guessed.
   if (startedAt === undefined)
-    throw new MalformedAnswerError(`answered a session whose start_time is no time (session ${item.id.slice(0, 36)})`)
+    throw new MalformedAnswerError(
+      `answered a session whose start_time is no time (session ${item.id.slice(0, 36)})`,
+    )
   return { id: item.id.toLowerCase(), startedAt, roomExternalId: item.room_external_id ?? null }
 }
 

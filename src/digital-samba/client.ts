@@ -53,7 +53,10 @@ export class DigitalSamba {
   readonly #got: Got
   readonly #clock: Clock
   readonly #scrub: (text: string) => string
-  readonly #agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) }
+  readonly #agents = {
+    http: new http.Agent({ keepAlive: true }),
+    https: new https.Agent({ keepAlive: true }),
+  }
 
   constructor({ url, credentials, clock, timeoutMs }: ClientOptions) {
     this.#clock = clock
@@ -61,7 +64,11 @@ export class DigitalSamba {
     this.#got = got.extend({
       prefixUrl: url,
       agent: this.#agents,
-      headers: { authorization: authorization(credentials), accept: 'application/json', 'user-agent': 'curfew' },
+      headers: {
+        authorization: authorization(credentials),
+        accept: 'application/json',
+        'user-agent': 'curfew',
+      },
       timeout: { request: timeoutMs },
       // Retries are counted against the budget, so they are ours. A redirect leads to a login page that answers 200.
       retry: { limit: 0 },
@@ -79,7 +86,13 @@ export class DigitalSamba {
   }
 
   async session(session: string, context: CallContext): Promise<{ live: boolean }> {
-    const body = await this.#call('session', 'GET', `api/v1/sessions/${encodeURIComponent(session)}`, {}, context)
+    const body = await this.#call(
+      'session',
+      'GET',
+      `api/v1/sessions/${encodeURIComponent(session)}`,
+      {},
+      context,
+    )
     return readSession(parseJson(body))
   }
 
@@ -92,8 +105,15 @@ export class DigitalSamba {
     const operation = room === undefined ? 'sessions' : 'room-sessions'
     let after: string | undefined
     for (;;) {
-      const query = { live: 'true', limit: String(PAGE), order: 'asc', ...(after === undefined ? {} : { after }) }
-      const { size, last, sessions } = readPage(parseJson(await this.#call(operation, 'GET', path, query, context)))
+      const query = {
+        live: 'true',
+        limit: String(PAGE),
+        order: 'asc',
+        ...(after === undefined ? {} : { after }),
+      }
+      const { size, last, sessions } = readPage(
+        parseJson(await this.#call(operation, 'GET', path, query, context)),
+      )
       if (size === PAGE && last === after) throw new MalformedAnswerError('answered the same page twice')
       yield sessions
       if (size < PAGE || last === undefined) return
@@ -155,8 +175,10 @@ export class DigitalSamba {
 // Only got's code and the system's own error are taken over: got's holds the request, and that the credentials.
 function asError(error: unknown): DigitalSambaError {
   if (error instanceof DigitalSambaError) return error
-  if (error instanceof TimeoutError) return new CallTimeoutError(`no answer in time (${error.event})`, { cause: error.cause })
-  if (error instanceof RequestError) return new NetworkError(`no answer: ${error.code}`, { cause: error.cause })
+  if (error instanceof TimeoutError)
+    return new CallTimeoutError(`no answer in time (${error.event})`, { cause: error.cause })
+  if (error instanceof RequestError)
+    return new NetworkError(`no answer: ${error.code}`, { cause: error.cause })
   throw error
 }
 

@@ -17,5 +17,6 @@ export function authorization({ form, teamId, developerKey }: Credentials): stri
 export function scrubber({ teamId, developerKey }: Credentials): (text: string) => string {
   const pair = Buffer.from(`${teamId}:${developerKey}`).toString('base64')
   const key64 = Buffer.from(developerKey).toString('base64')
-  return (text) => [pair, key64, developerKey].reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
+  return (text) =>
+    [pair, key64, developerKey].reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
 }

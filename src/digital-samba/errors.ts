@@ -13,7 +13,10 @@ export class DigitalSambaError extends Error {
   /** How long it asked to be left alone (ms); undefined where it did not say. */
   readonly retryAfterMs: number | undefined
 
-  constructor(message: string, about: { status?: number; retryAfterMs?: number | undefined; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    about: { status?: number; retryAfterMs?: number | undefined; cause?: unknown } = {},
+  ) {
     super(message, about.cause === undefined ? undefined : { cause: about.cause })
     this.status = about.status ?? null
     this.retryAfterMs = about.retryAfterMs

@@ -1,10 +1,10 @@
 import fastifyEnv from '@fastify/env'
 import Fastify from 'fastify'
-import type { Credentials } from '../digital-samba/credentials.ts'
-import { parseDuration } from '../time.ts'
 import { Environment } from '../config/environment.ts'
 import { type ApiKey, parseKeys } from '../config/keys.ts'
 import { gather } from '../config/sources.ts'
+import type { Credentials } from '../digital-samba/credentials.ts'
+import { parseDuration } from '../time.ts'
 
 /** The configuration as the service uses it: durations in ms, keys as hashes. */
 export interface Config {
@@ -40,7 +40,9 @@ export class ConfigError extends Error {
 export async function readConfig(env: NodeJS.ProcessEnv, directory = process.cwd()): Promise<Config> {
   const { values, problems } = gather(env, directory)
   const checked = await check(values)
-  problems.push(...checked.problems.filter((problem) => !problems.some((known) => sameVariable(known, problem))))
+  problems.push(
+    ...checked.problems.filter((problem) => !problems.some((known) => sameVariable(known, problem))),
+  )
   problems.push(...crossChecks(values, (name) => problems.every((problem) => variableOf(problem) !== name)))
   if (problems.length > 0 || !checked.environment) throw new ConfigError(problems)
   return toConfig(checked.environment)

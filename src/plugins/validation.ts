@@ -16,7 +16,11 @@ export const ajvOptions = {
 
 interface VerboseError extends FastifySchemaValidationError {
   schema?: unknown
-  parentSchema?: { description?: string; type?: string; properties?: Record<string, { description?: string }> }
+  parentSchema?: {
+    description?: string
+    type?: string
+    properties?: Record<string, { description?: string }>
+  }
 }
 
 /** One mistake for each place, in the words of the schema's descriptions. */
@@ -38,7 +42,10 @@ function mistakeOf({ instancePath, keyword, params, parentSchema, message }: Ver
   }
   if (keyword === 'additionalProperties') {
     const known = Object.keys(properties)
-    const detail = known.length > 0 ? `is not known; known here are ${known.join(', ')}` : 'is not known; nothing is expected here'
+    const detail =
+      known.length > 0
+        ? `is not known; known here are ${known.join(', ')}`
+        : 'is not known; nothing is expected here'
     return { pointer: below(instancePath, String(params.additionalProperty)), detail }
   }
   const wanted = parentSchema?.description

@@ -63,7 +63,14 @@ export function dueTime(text: string, now: number): number {
 /** One line for each change that somebody asked for, and who it was. */
 export function logStored({ log, caller }: FastifyRequest, ending: EndingRow, event: string): void {
   const { id, target_kind, target_id, requested_by: requestedBy, reason, due_at, key } = ending
-  const about = { ending: id, target: `${target_kind}:${target_id}`, requestedBy, by: caller.name, reason, key }
+  const about = {
+    ending: id,
+    target: `${target_kind}:${target_id}`,
+    requestedBy,
+    by: caller.name,
+    reason,
+    key,
+  }
   log.info({ ...about, dueAt: formatTime(due_at) }, event)
 }
 

@@ -82,7 +82,12 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     handler: (request, reply) => {
       const dueAt = dueTime(request.body.dueAt, ledger.clock.now())
       const { id } = request.params
-      return changed(request, reply, 'ending.moved', ledger.move(id, request.caller, dueAt, idempotentRequest(request)))
+      return changed(
+        request,
+        reply,
+        'ending.moved',
+        ledger.move(id, request.caller, dueAt, idempotentRequest(request)),
+      )
     },
   })
 
@@ -93,7 +98,12 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     preValidation: absentIsEmpty,
     handler: (request, reply) => {
       const { id } = request.params
-      return changed(request, reply, 'ending.cancelled', ledger.cancel(id, request.caller, idempotentRequest(request)))
+      return changed(
+        request,
+        reply,
+        'ending.cancelled',
+        ledger.cancel(id, request.caller, idempotentRequest(request)),
+      )
     },
   })
 
@@ -104,7 +114,12 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     preValidation: absentIsEmpty,
     handler: (request, reply) => {
       const { id } = request.params
-      return changed(request, reply, 'ending.retried', ledger.retry(id, request.caller, idempotentRequest(request)))
+      return changed(
+        request,
+        reply,
+        'ending.retried',
+        ledger.retry(id, request.caller, idempotentRequest(request)),
+      )
     },
   })
 }

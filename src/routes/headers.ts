@@ -11,7 +11,10 @@ export function idempotentRequest(request: FastifyRequest): IdempotentRequest | 
   const key = request.headers['idempotency-key']
   if (key === undefined) return undefined
   if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key))
-    throw invalid('/headers/idempotency-key', 'must be 1 to 255 printable ASCII characters without a space, once')
+    throw invalid(
+      '/headers/idempotency-key',
+      'must be 1 to 255 printable ASCII characters without a space, once',
+    )
   const what = `${request.method} ${pathOf(request)} ${JSON.stringify(request.body ?? {})}`
   return { caller: request.caller.name, key, fingerprint: hash('sha256', what) }
 }

@@ -52,7 +52,8 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
     url: '/readyz',
     schema: { querystring: Nothing, response: Fine },
     handler: async () => {
-      if (!(await app.canStore())) throw new Problem('storage-unavailable', 'the ledger cannot be written just now')
+      if (!(await app.canStore()))
+        throw new Problem('storage-unavailable', 'the ledger cannot be written just now')
       return { status: 'ok' as const }
     },
   })

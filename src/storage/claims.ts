@@ -1,7 +1,7 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
-import { v7 as uuidv7 } from 'uuid'
 import type { Failure, Outcome } from '../ending.ts'
 import { PENDING } from './endings.ts'
+import { newId } from './ids.ts'
 import type { AttemptRow, Db, EndingRow, Engine, Tables, Trx } from './schema.ts'
 
 /** What an attempt makes of its ending. */
@@ -124,7 +124,12 @@ function changes(claimed: EndingRow, transition: Transition, now: number) {
   const counted = { claimed_until: null, attempt: claimed.attempt + 1 }
   switch (transition.to) {
     case 'ended':
-      return { ...counted, state: 'ended' as const, outcome: outcomeOf(claimed, transition.outcome), finished_at: now }
+      return {
+        ...counted,
+        state: 'ended' as const,
+        outcome: outcomeOf(claimed, transition.outcome),
+        finished_at: now,
+      }
     case 'failed':
       return { ...counted, state: 'failed' as const, failure: transition.failure, finished_at: now }
     case 'pending':
@@ -143,7 +148,7 @@ function outcomeOf({ id }: EndingRow, otherwise: Outcome) {
 function attemptRows(claimed: EndingRow, calls: Call[]): AttemptRow[] {
   return calls.map((call) => ({
     ...call,
-    id: uuidv7({ msecs: call.started_at }),
+    id: newId(call.started_at),
     ending_id: claimed.id,
     attempt: claimed.attempt + 1,
   }))

@@ -26,7 +26,11 @@ export async function setControl(trx: Trx, control: ControlTable): Promise<void>
  * refused gets that time back.
  */
 export async function endRefusal(trx: Trx, now: number): Promise<void> {
-  const refusal = await trx.deleteFrom('control').where('name', '=', 'refusal').returningAll().executeTakeFirst()
+  const refusal = await trx
+    .deleteFrom('control')
+    .where('name', '=', 'refusal')
+    .returningAll()
+    .executeTakeFirst()
   if (!refusal) return
   await trx
     .updateTable('endings')

@@ -1,6 +1,6 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
-import { v7 as uuidv7 } from 'uuid'
 import { type Instruction, roomId, type State, targetColumns } from '../ending.ts'
+import { newId } from './ids.ts'
 import type { AttemptRow, Db, EndingRow, NewEndingRow, Tables, Trx } from './schema.ts'
 
 /** A literal, because SQLite matches a partial index only to a condition that it can read while planning. */
@@ -108,7 +108,7 @@ export function retryEnding(trx: Trx, id: string, caller: Caller, now: number) {
 
 function newRow(wish: Instruction, now: number): NewEndingRow & { id: string } {
   return {
-    id: uuidv7({ msecs: now }),
+    id: newId(now),
     state: 'pending',
     ...targetColumns(wish.target),
     reason: wish.reason,

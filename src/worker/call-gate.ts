@@ -56,7 +56,8 @@ export class CallGate {
     const now = this.#clock.now()
     for (const { name, ...hold } of await this.#ledger.control()) {
       if (name === 'refusal') this.#refusal = { ...hold, until: now }
-      else if (hold.until > now) this.#pauseFor({ ...hold, until: Math.min(hold.until, now + LONGEST_PAUSE_MS) })
+      else if (hold.until > now)
+        this.#pauseFor({ ...hold, until: Math.min(hold.until, now + LONGEST_PAUSE_MS) })
     }
   }
 
@@ -95,12 +96,17 @@ export class CallGate {
     if (error instanceof RateLimitedError) this.#rateLimited(error, now)
     else if (error instanceof UnauthorizedError) this.#refused(error, now)
     else if (status !== null && status < 500) this.#accepted(now)
-    this.#countFailures(error && (status === null || status >= 500 || status < 400) ? error : undefined, now, operation)
+    this.#countFailures(
+      error && (status === null || status >= 500 || status < 400) ? error : undefined,
+      now,
+      operation,
+    )
   }
 
   status(): CallsStatus {
     const budgetLeft = this.#budget.left()
-    if (this.#refusal) return { state: 'refused', since: this.#refusal.since, why: this.#refusal.why, budgetLeft }
+    if (this.#refusal)
+      return { state: 'refused', since: this.#refusal.since, why: this.#refusal.why, budgetLeft }
     if (this.#pause && this.#pause.until > this.#clock.now())
       return { state: 'rate_limited', since: this.#pause.since, why: this.#pause.why, budgetLeft }
     if (this.#failures && this.#failures.count >= FAILING_AFTER)

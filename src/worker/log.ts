@@ -43,5 +43,7 @@ function levelOf({ result }: Call): 'info' | 'warn' {
 // The answer to "why did it not end that one?".
 function spared(leftAlone: AttemptReport['leftAlone']) {
   if (leftAlone.length === 0) return {}
-  return { leftAlone: leftAlone.map(({ id, startedAt }) => ({ session: id, startedAt: formatTime(startedAt) })) }
+  return {
+    leftAlone: leftAlone.map(({ id, startedAt }) => ({ session: id, startedAt: formatTime(startedAt) })),
+  }
 }

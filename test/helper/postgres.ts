@@ -31,7 +31,13 @@ export async function startPostgres({ durable = false } = {}): Promise<PostgresS
     password: 'curfew',
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', ...(durable ? [] : fast)],
+    postgresFlags: [
+      '-c',
+      'listen_addresses=127.0.0.1',
+      '-c',
+      'unix_socket_directories=',
+      ...(durable ? [] : fast),
+    ],
     onLog: () => undefined,
     onError: () => undefined,
   }

@@ -55,7 +55,10 @@ async function createEndings(db: AnyDb): Promise<void> {
     .addCheckConstraint('endings_claimed', sql`claimed_until is null or state = 'pending'`)
     .addCheckConstraint('endings_confirmed', sql`confirmed_at is null or state = 'ended'`)
     .addCheckConstraint('endings_next_attempt', sql`next_attempt_at >= due_at`)
-    .addCheckConstraint('endings_counts', sql`attempt >= 0 and claim >= 0 and retry_base between 0 and attempt`)
+    .addCheckConstraint(
+      'endings_counts',
+      sql`attempt >= 0 and claim >= 0 and retry_base between 0 and attempt`,
+    )
     .execute()
   await sql`create unique index endings_key on endings (requested_by, key) where state = 'pending' and key is not null`.execute(
     db,
@@ -63,7 +66,9 @@ async function createEndings(db: AnyDb): Promise<void> {
   // The claim walks this in the order of urgency and due time; it holds pending rows only, however many are finished.
   await sql`create index endings_due on endings (urgent, due_at, id) where state = 'pending'`.execute(db)
   await sql`create index endings_next on endings (next_attempt_at) where state = 'pending'`.execute(db)
-  await sql`create index endings_finished_at on endings (finished_at) where finished_at is not null`.execute(db)
+  await sql`create index endings_finished_at on endings (finished_at) where finished_at is not null`.execute(
+    db,
+  )
   await sql`create index endings_target_id on endings (target_id)`.execute(db)
   await sql`create index endings_by_key on endings (key) where key is not null`.execute(db)
   await sql`create index endings_by_subject on endings (subject) where subject is not null`.execute(db)

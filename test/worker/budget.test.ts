@@ -1,0 +1,108 @@
+import t from 'tap'
+import { type Permit, RANK, SlidingBudget, WINDOW_MS } from '../../src/worker/budget.ts'
+import { ManualClock } from '../helper/manual-clock.ts'
+
+const NEVER = new AbortController().signal
+const ending = (at = 0) => ({ rank: RANK.ending, at })
+
+async function spend(budget: SlidingBudget, calls: number): Promise<void> {
+  for (let i = 0; i < calls; i += 1) (await budget.take(ending(), NEVER))?.spend()
+}
+
+t.test('never more than so many calls in any 61 seconds', async (t) => {
+  const clock = new ManualClock(0)
+  const budget = new SlidingBudget(clock, 100)
+  const left: number[] = []
+  const worker = async () => {
+    for (let i = 0; i < 250; i += 1) {
+      const permit = (await budget.take(ending(), NEVER)) as Permit
+      left.push(clock.now())
+      permit.spend()
+      // Some are given back unused, and count for nothing.
+      if (i % 7 === 0) (await budget.take(ending(), NEVER))?.giveBack()
+      if (i % 10 === 0) await clock.sleep(137)
+    }
+  }
+  const done = Promise.all([worker(), worker()])
+  while (left.length < 500) await clock.advanceTo(clock.nextWake() ?? clock.now())
+  await done
+  for (const [i, at] of left.entries()) {
+    const within = left.slice(i).filter((later) => later < at + WINDOW_MS).length
+    if (within > 100) return t.fail(`${within} calls from ${at}`)
+  }
+  t.ok(clock.now() <= 4 * WINDOW_MS + 25 * 137, 'and none is held back longer than that takes')
+})
+
+t.test('when calls are short: urgent first, then endings by due time, then warnings, then sweeps', async (t) => {
+  const clock = new ManualClock(0)
+  const budget = new SlidingBudget(clock, 1)
+  await spend(budget, 1)
+  const order: string[] = []
+  const waiting = (
+    [
+      ['sweep', { rank: RANK.sweep, at: 0 }],
+      ['warning', { rank: RANK.warning, at: 0 }],
+      ['second', ending(20)],
+      ['third', ending(20)],
+      ['first', ending(10)],
+      ['urgent', { rank: RANK.urgent, at: 99 }],
+    ] as const
+  ).map(async ([name, priority]) => {
+    const permit = await budget.take(priority, NEVER)
+    order.push(name)
+    permit?.spend()
+  })
+  t.equal(budget.takeAtOnce(), undefined, 'nobody jumps the queue')
+  for (let i = 0; i < 6; i += 1) await clock.advance(WINDOW_MS)
+  await Promise.all(waiting)
+  t.same(order, ['urgent', 'first', 'second', 'third', 'warning', 'sweep'])
+})
+
+t.test('a pause holds everybody, is never shortened, and ends', async (t) => {
+  const clock = new ManualClock(0)
+  const budget = new SlidingBudget(clock, 10)
+  budget.pause(5000)
+  budget.pause(2000)
+  let granted = false
+  const waiting = budget.take({ rank: RANK.urgent, at: 0 }, NEVER).then(() => {
+    granted = true
+  })
+  await clock.advanceTo(4999)
+  t.equal(granted, false)
+  t.equal(budget.takeAtOnce(), undefined)
+  budget.pause(6000)
+  await clock.advanceTo(5999)
+  t.equal(granted, false, 'a longer one holds those who already wait')
+  await clock.advanceTo(6000)
+  await waiting
+  t.ok(budget.takeAtOnce())
+})
+
+t.test('who gives up waiting takes nothing with it', async (t) => {
+  const clock = new ManualClock(0)
+  const budget = new SlidingBudget(clock, 1)
+  const held = (await budget.take(ending(), NEVER)) as Permit
+  const impatient = new AbortController()
+  const gone = budget.take(ending(), impatient.signal)
+  const patient = budget.take(ending(), NEVER)
+  impatient.abort()
+  t.equal(await gone, undefined)
+  held.giveBack()
+  held.giveBack()
+  t.ok(await patient)
+  t.equal(budget.left(), 0, 'given back once, however often it was said')
+  t.equal(await budget.take(ending(), AbortSignal.abort()), undefined)
+})
+
+t.test('it starts with what the process before has spent, and survives a clock that is set back', async (t) => {
+  const clock = new ManualClock(100_000)
+  const budget = new SlidingBudget(clock, 3, [50_000, 99_000, 99_500])
+  t.equal(budget.left(), 0)
+  await clock.advanceTo(50_000 + WINDOW_MS)
+  t.equal(budget.left(), 1)
+  const ahead = new SlidingBudget(clock, 1, [clock.now() + 3_600_000])
+  ahead.pause(clock.now() + 3_600_000)
+  const waiting = ahead.take(ending(), NEVER)
+  await clock.advance(600_000)
+  t.ok(await waiting, 'an hour ahead counts as now, a pause as ten minutes')
+})
