@@ -51,6 +51,12 @@ export class ManualClock implements Clock {
     await nextTurn()
   }
 
+  /** Is at `at` all at once, as a machine that was suspended. */
+  async jumpTo(at: number): Promise<void> {
+    this.#now = Math.max(this.#now, at)
+    await this.advanceTo(at)
+  }
+
   advance(ms: number): Promise<void> {
     return this.advanceTo(this.#now + ms)
   }

@@ -5,32 +5,45 @@ import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { put } from '../helper/wishes.ts'
 
-onEveryEngine(t, "what arrives together shares a commit, and one's violation is not another's", async (t, url) => {
-  const { db, ledger } = await open(t, url, new ManualClock(1000))
-  const commits = new Commits(db)
-  const { id } = await put(ledger)
-  const control = (until: number) =>
-    commits.run((trx) =>
-      trx.insertInto('control').values({ name: 'pause', since: 1, until, why: '' }).execute().then(() => until),
+onEveryEngine(
+  t,
+  "what arrives together shares a commit, and one's violation is not another's",
+  async (t, url) => {
+    const { db, ledger } = await open(t, url, new ManualClock(1000))
+    const commits = new Commits(db)
+    const { id } = await put(ledger)
+    const control = (until: number) =>
+      commits.run((trx) =>
+        trx
+          .insertInto('control')
+          .values({ name: 'pause', since: 1, until, why: '' })
+          .execute()
+          .then(() => until),
+      )
+    const settled = await Promise.allSettled([
+      commits.run((trx) => trx.updateTable('endings').set({ reason: 'a' }).where('id', '=', id).execute()),
+      control(1),
+      control(2),
+      commits.run(() => Promise.reject(new Error('of its own'))),
+      commits.run((trx) => trx.updateTable('endings').set({ subject: 'b' }).where('id', '=', id).execute()),
+    ])
+    t.same(
+      settled.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled'],
     )
-  const settled = await Promise.allSettled([
-    commits.run((trx) => trx.updateTable('endings').set({ reason: 'a' }).where('id', '=', id).execute()),
-    control(1),
-    control(2),
-    commits.run(() => Promise.reject(new Error('of its own'))),
-    commits.run((trx) => trx.updateTable('endings').set({ subject: 'b' }).where('id', '=', id).execute()),
-  ])
-  t.same(settled.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled'])
-  t.match(settled[3], { reason: { message: 'of its own' } })
-  t.match(await ledger.find(id), { reason: 'a', subject: 'b' })
-  t.match(await ledger.control(), [{ until: 1 }])
-})
+    t.match(settled[3], { reason: { message: 'of its own' } })
+    t.match(await ledger.find(id), { reason: 'a', subject: 'b' })
+    t.match(await ledger.control(), [{ until: 1 }])
+  },
+)
 
 onEveryEngine(t, 'nobody is told before the commit, and what cannot begin is told to all', async (t, url) => {
   const { db, ledger, close } = await open(t, url, new ManualClock(1000))
   const commits = new Commits(db)
   const { id } = await put(ledger)
-  const first = commits.run((trx) => trx.updateTable('endings').set({ reason: 'a' }).where('id', '=', id).execute())
+  const first = commits.run((trx) =>
+    trx.updateTable('endings').set({ reason: 'a' }).where('id', '=', id).execute(),
+  )
   const second = commits.run(async (trx) => {
     const row = await trx.selectFrom('endings').select('reason').where('id', '=', id).executeTakeFirst()
     return row?.reason
@@ -39,7 +52,10 @@ onEveryEngine(t, 'nobody is told before the commit, and what cannot begin is tol
   await first
   await close()
   const lost = await Promise.allSettled([commits.run(async () => 1), commits.run(async () => 2)])
-  t.same(lost.map(({ status }) => status), ['rejected', 'rejected'])
+  t.same(
+    lost.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
 })
 
 t.test('a disk that is full', async (t) => {
@@ -50,7 +66,8 @@ t.test('a disk that is full', async (t) => {
   const big = Array.from({ length: 20 }, () => put(ledger, { metadata: { text: 'x'.repeat(4000) } }))
   const settled = await Promise.allSettled(big)
   t.ok(settled.some(({ status }) => status === 'rejected'))
-  for (const result of settled) if (result.status === 'rejected') t.match(result.reason, { code: 'STORAGE_UNAVAILABLE' })
+  for (const result of settled)
+    if (result.status === 'rejected') t.match(result.reason, { code: 'STORAGE_UNAVAILABLE' })
   const accepted = settled.filter(({ status }) => status === 'fulfilled').length
   t.equal((await ledger.backlog()).pending, accepted + 1, 'exactly what was said to be stored is stored')
   await sql`pragma max_page_count = 1000000`.execute(db)

@@ -48,7 +48,9 @@ onEveryEngine(t, 'the same key from four connections', async (t, url, engine) =>
   for (let round = 0; round < ROUNDS; round += 1) {
     const answers = await race(
       round,
-      [one, other, one, other].map((ledger, i) => () => ledger.put(wish({ dueAt: 9e9 + i, key: `k${round}` }))),
+      [one, other, one, other].map(
+        (ledger, i) => () => ledger.put(wish({ dueAt: 9e9 + i, key: `k${round}` })),
+      ),
     )
     const ids = new Set(answers.map((answer) => stored(answer).id))
     if (ids.size !== 1) return t.fail(`round ${round}: ${ids.size} endings`)
@@ -125,7 +127,11 @@ onEveryEngine(t, 'a worker whose lease ran out reports while another carries on'
 })
 
 /** The timely report counts; of the late one only a success, and that not against a failure that came first. */
-function misfit(row: Awaited<ReturnType<Ledger['find']>>, late: Transition, timely: Transition): string | undefined {
+function misfit(
+  row: Awaited<ReturnType<Ledger['find']>>,
+  late: Transition,
+  timely: Transition,
+): string | undefined {
   const success = (report: Transition) => report.to === 'ended' && report.outcome === 'ended'
   if (success(timely) || (success(late) && timely.to !== 'failed'))
     return row?.outcome === 'ended' ? undefined : `${row?.state}/${row?.outcome} instead of ended`
@@ -140,7 +146,10 @@ onEveryEngine(t, 'many claimers never share an ending', async (t, url, engine) =
   await Promise.all(Array.from({ length: 300 }, () => put(one)))
   const taken: string[] = []
   for (let round = 0; taken.length < 300 && round < 300; round += 1) {
-    const batches = await race(round, [one, other, one, other].map((ledger, i) => () => ledger.claim(i + 1, 5000)))
+    const batches = await race(
+      round,
+      [one, other, one, other].map((ledger, i) => () => ledger.claim(i + 1, 5000)),
+    )
     taken.push(...batches.flat().map((row) => row.id))
   }
   t.equal(taken.length, 300, 'all are claimed')

@@ -24,8 +24,14 @@ t.test('what a failure makes of an ending', async (t) => {
   const day = { ...at, retryForMs: 1e9 }
   t.match(transitionFor(row, again(86_400_000), day), { nextAttemptAt: 700_000 }, 'nor one of a day')
   const tried = { ...row, attempt: 5, retry_since: 41_000 } as EndingRow
-  t.match(transitionFor(tried, again(), at), { to: 'failed', failure: 'gave_up' }, '41 + 60 is before 100 + 30')
-  t.match(transitionFor({ ...tried, retry_since: 70_000 } as EndingRow, again(), at), { nextAttemptAt: 130_000 })
+  t.match(
+    transitionFor(tried, again(), at),
+    { to: 'failed', failure: 'gave_up' },
+    '41 + 60 is before 100 + 30',
+  )
+  t.match(transitionFor({ ...tried, retry_since: 70_000 } as EndingRow, again(), at), {
+    nextAttemptAt: 130_000,
+  })
   const retried = { ...tried, retry_base: 5, retry_since: null } as EndingRow
   t.match(transitionFor(retried, again(), at), { nextAttemptAt: 101_000 }, "an operator's retry starts anew")
 })

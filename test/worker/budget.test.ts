@@ -33,30 +33,33 @@ t.test('never more than so many calls in any 61 seconds', async (t) => {
   t.ok(clock.now() <= 4 * WINDOW_MS + 25 * 137, 'and none is held back longer than that takes')
 })
 
-t.test('when calls are short: urgent first, then endings by due time, then warnings, then sweeps', async (t) => {
-  const clock = new ManualClock(0)
-  const budget = new SlidingBudget(clock, 1)
-  await spend(budget, 1)
-  const order: string[] = []
-  const waiting = (
-    [
-      ['sweep', { rank: RANK.sweep, at: 0 }],
-      ['warning', { rank: RANK.warning, at: 0 }],
-      ['second', ending(20)],
-      ['third', ending(20)],
-      ['first', ending(10)],
-      ['urgent', { rank: RANK.urgent, at: 99 }],
-    ] as const
-  ).map(async ([name, priority]) => {
-    const permit = await budget.take(priority, NEVER)
-    order.push(name)
-    permit?.spend()
-  })
-  t.equal(budget.takeAtOnce(), undefined, 'nobody jumps the queue')
-  for (let i = 0; i < 6; i += 1) await clock.advance(WINDOW_MS)
-  await Promise.all(waiting)
-  t.same(order, ['urgent', 'first', 'second', 'third', 'warning', 'sweep'])
-})
+t.test(
+  'when calls are short: urgent first, then endings by due time, then warnings, then sweeps',
+  async (t) => {
+    const clock = new ManualClock(0)
+    const budget = new SlidingBudget(clock, 1)
+    await spend(budget, 1)
+    const order: string[] = []
+    const waiting = (
+      [
+        ['sweep', { rank: RANK.sweep, at: 0 }],
+        ['warning', { rank: RANK.warning, at: 0 }],
+        ['second', ending(20)],
+        ['third', ending(20)],
+        ['first', ending(10)],
+        ['urgent', { rank: RANK.urgent, at: 99 }],
+      ] as const
+    ).map(async ([name, priority]) => {
+      const permit = await budget.take(priority, NEVER)
+      order.push(name)
+      permit?.spend()
+    })
+    t.equal(budget.takeAtOnce(), undefined, 'nobody jumps the queue')
+    for (let i = 0; i < 6; i += 1) await clock.advance(WINDOW_MS)
+    await Promise.all(waiting)
+    t.same(order, ['urgent', 'first', 'second', 'third', 'warning', 'sweep'])
+  },
+)
 
 t.test('a pause holds everybody, is never shortened, and ends', async (t) => {
   const clock = new ManualClock(0)
@@ -94,15 +97,18 @@ t.test('who gives up waiting takes nothing with it', async (t) => {
   t.equal(await budget.take(ending(), AbortSignal.abort()), undefined)
 })
 
-t.test('it starts with what the process before has spent, and survives a clock that is set back', async (t) => {
-  const clock = new ManualClock(100_000)
-  const budget = new SlidingBudget(clock, 3, [50_000, 99_000, 99_500])
-  t.equal(budget.left(), 0)
-  await clock.advanceTo(50_000 + WINDOW_MS)
-  t.equal(budget.left(), 1)
-  const ahead = new SlidingBudget(clock, 1, [clock.now() + 3_600_000])
-  ahead.pause(clock.now() + 3_600_000)
-  const waiting = ahead.take(ending(), NEVER)
-  await clock.advance(600_000)
-  t.ok(await waiting, 'an hour ahead counts as now, a pause as ten minutes')
-})
+t.test(
+  'it starts with what the process before has spent, and survives a clock that is set back',
+  async (t) => {
+    const clock = new ManualClock(100_000)
+    const budget = new SlidingBudget(clock, 3, [50_000, 99_000, 99_500])
+    t.equal(budget.left(), 0)
+    await clock.advanceTo(50_000 + WINDOW_MS)
+    t.equal(budget.left(), 1)
+    const ahead = new SlidingBudget(clock, 1, [clock.now() + 3_600_000])
+    ahead.pause(clock.now() + 3_600_000)
+    const waiting = ahead.take(ending(), NEVER)
+    await clock.advance(600_000)
+    t.ok(await waiting, 'an hour ahead counts as now, a pause as ten minutes')
+  },
+)
