@@ -48,7 +48,7 @@ export async function open(t: Test, url: string, clock: Clock): Promise<OpenData
 export function onEveryEngine(
   t: Test,
   name: string,
-  run: (t: Test, url: string, engine: Engine) => Promise<void>,
+  run: (t: Test, url: string, engine: Engine) => Promise<unknown>,
 ): void {
   for (const engine of ENGINES)
     t.test(`${name} (${engine})`, async (t) => run(t, await freshUrl(t, engine), engine))

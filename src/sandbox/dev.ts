@@ -1,0 +1,34 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { startSandbox } from './sandbox.ts'
+
+/** The sandbox and a Curfew that starts again on every change, for working on it. What is set already wins. */
+const KEY = 'booking-key-for-developing'
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const sandbox = await startSandbox({ port: 4010 })
+const room = sandbox.createRoom({ friendlyUrl: 'demo-room', externalId: 'demo-external' })
+sandbox.startSession({ room: room.id })
+
+const curfew = spawn(process.execPath, ['--watch', '--watch-path=src', 'src/server.ts'], {
+  cwd: root,
+  stdio: 'inherit',
+  env: {
+    DIGITAL_SAMBA_URL: sandbox.url,
+    DIGITAL_SAMBA_TEAM_ID: 'sandbox-team',
+    DIGITAL_SAMBA_DEVELOPER_KEY: 'sandbox-developer-key',
+    API_KEYS: `booking:${KEY}`,
+    OPERATOR_KEYS: 'ops:operator-key-for-developing',
+    DATABASE_URL: 'file:./data/dev.db',
+    LOG_FORMAT: 'pretty',
+    ...process.env,
+  },
+})
+process.stdout.write(`sandbox on ${sandbox.url}; somebody is in demo-room. Try:
+  curl -X POST -H 'Authorization: Bearer ${KEY}' http://127.0.0.1:3000/v1/rooms/demo-room/end
+  curl -X POST ${sandbox.url}/sandbox/rooms/demo-room/enter      # and walk in again
+`)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => curfew.kill(signal))
+curfew.once('exit', async (code) => {
+  await sandbox.close()
+  process.exit(code ?? 0)
+})
