@@ -1,0 +1,93 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Sandbox } from '../src/sandbox/sandbox.ts'
+import { type Process, startProcess } from '../test/helper/process.ts'
+import { KEYS } from '../test/helper/service.ts'
+import { percentile, type Row } from './measure.ts'
+
+async function ask(curfew: Process, session: string, body: object): Promise<void> {
+  const answer = await fetch(`${curfew.url}/v1/sessions/${session}/end`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${KEYS.booking}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  if (answer.status !== 202) throw new Error(`answered ${answer.status}`)
+  await answer.arrayBuffer()
+}
+
+function startSessions(sandbox: Sandbox, count: number): string[] {
+  const room = sandbox.createRoom({}).id
+  sandbox.clearCalls()
+  return Array.from({ length: count }, () => sandbox.startSession({ room }).id)
+}
+
+const calledAt = (sandbox: Sandbox) =>
+  new Map(sandbox.calls.map(({ session, at }) => [session as string, at] as const))
+const figures = (late: number[]) =>
+  `p50 ${percentile(late, 0.5)} ms, p99 ${percentile(late, 0.99)} ms, most ${Math.max(...late)} ms`
+
+/** From sending the request to the arrival of the end call, at 50 requests a second for 5 seconds. */
+export async function acceptToCall(
+  env: Record<string, string>,
+  sandbox: Sandbox,
+  engine: string,
+): Promise<Row> {
+  const curfew = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  await warmUp(curfew, sandbox)
+  const sessions = startSessions(sandbox, 250)
+  const asked = new Map<string, number>()
+  for (const session of sessions) {
+    asked.set(session, Date.now())
+    void ask(curfew, session, {})
+    await pause(20)
+  }
+  await sandbox.waitForCalls(sessions.length)
+  const late = [...calledAt(sandbox)].map(([session, at]) => at - (asked.get(session) as number))
+  curfew.signal('SIGTERM')
+  await curfew.exited
+  return [`accept to call, ${engine}, 50 a second`, figures(late), '']
+}
+
+/** The first call of 500 endings whose due times are spread over 5 seconds, against those times. */
+export async function lateness(env: Record<string, string>, sandbox: Sandbox, engine: string): Promise<Row> {
+  const curfew = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  await warmUp(curfew, sandbox)
+  const sessions = startSessions(sandbox, 500)
+  const begin = Date.now() + 3000
+  const due = new Map(sessions.map((session, i) => [session, begin + i * 10]))
+  for (const [session, at] of due) await ask(curfew, session, { dueAt: new Date(at).toISOString() })
+  await sandbox.waitForCalls(sessions.length)
+  const late = [...calledAt(sandbox)].map(([session, at]) => at - (due.get(session) as number))
+  // On PostgreSQL its clock counts, which may be a millisecond or two from the one that is read here.
+  if (Math.min(...late) < (engine === 'sqlite' ? 0 : -3)) throw new Error('a session was ended before its time')
+  curfew.signal('SIGTERM')
+  await curfew.exited
+  return [`lateness, ${engine}, 500 over 5 s`, figures(late), `p99 ${engine === 'sqlite' ? 10 : 25} ms`]
+}
+
+// The first calls of a process load code and open connections; a service that has run for a minute has done both.
+async function warmUp(curfew: Process, sandbox: Sandbox): Promise<void> {
+  const sessions = startSessions(sandbox, 50)
+  for (const session of sessions) await ask(curfew, session, {})
+  await sandbox.waitForCalls(sessions.length)
+}
+
+/** 500 accepted and unfinished at a kill -9, 200 ms a call: from the restart to the last call. */
+export async function recovery(env: Record<string, string>, sandbox: Sandbox, engine: string): Promise<Row> {
+  const before = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  const sessions = startSessions(sandbox, 500)
+  const dueAt = new Date(Date.now() + 4000).toISOString()
+  for (const session of sessions) await ask(before, session, { dueAt })
+  before.signal('SIGKILL')
+  await before.exited
+  sandbox.inject({ operation: 'end', kind: 'delay', delayMs: 200, times: Number.POSITIVE_INFINITY })
+  await pause(Math.max(Date.parse(dueAt) - Date.now(), 0))
+  const began = Date.now()
+  const after = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  await sandbox.waitForCalls(sessions.length)
+  const took = (Date.now() - began) / 1000
+  sandbox.clearFaults()
+  after.signal('SIGTERM')
+  await after.exited
+  const twice = sandbox.calls.length - calledAt(sandbox).size
+  return [`500 unfinished at a kill -9, ${engine}`, `${took.toFixed(1)} s, ${twice} called twice`, '15 s, 0']
+}
