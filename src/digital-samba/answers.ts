@@ -1,5 +1,3 @@
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { parseTime } from '../time.ts'
 import { MalformedAnswerError } from './errors.ts'
 
@@ -10,38 +8,36 @@ export interface LiveSession {
   roomExternalId: string | null
 }
 
-// Only what is needed is asked for: the vendor adds and omits fields freely.
-const Item = Type.Object({
-  id: Type.String({ minLength: 1 }),
-  start_time: Type.String(),
-  live: Type.Optional(Type.Boolean()),
-  room_external_id: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-})
-// `total_count` is a number in some documents and a string in others, and is not needed: a short page is the last.
-const page = Compile(Type.Object({ data: Type.Array(Item) }))
-const details = Compile(Type.Object({ session_live: Type.Boolean() }))
-
-/** One page of a list, with how many items the page had before those not live were left out. */
+/**
+ * One page of a list, with how many items the page had before those not live were left out. Only what is needed is
+ * asked for, since the vendor adds and omits fields freely; `total_count`, a number in some documents and a string in
+ * others, is not needed: a short page is the last.
+ */
 export function readPage(body: unknown): { size: number; last: string | undefined; sessions: LiveSession[] } {
-  if (!page.Check(body))
-    throw new MalformedAnswerError('answered a list of sessions that is not as documented')
-  const sessions = body.data.filter((item) => item.live !== false).map(readItem)
-  return { size: body.data.length, last: body.data.at(-1)?.id, sessions }
+  const items = (body as { data?: unknown } | null)?.data
+  if (!Array.isArray(items)) throw new MalformedAnswerError('answered a list that is not as documented')
+  const sessions = items.map(readItem)
+  const live = sessions.filter((_, i) => (items[i] as { live?: unknown }).live !== false)
+  return { size: items.length, last: (items.at(-1) as { id?: string } | undefined)?.id, sessions: live }
 }
 
-function readItem(item: Static<typeof Item>): LiveSession {
-  const startedAt = parseVendorTime(item.start_time)
+function readItem(item: unknown): LiveSession {
+  const { id, start_time: start, room_external_id: external } = (item ?? {}) as Record<string, unknown>
+  if (typeof id !== 'string' || id === '') throw new MalformedAnswerError('answered a session without an id')
   // Without its start nobody can tell whether the session is an ending's business, so nothing is guessed.
+  const startedAt = typeof start === 'string' ? parseVendorTime(start) : undefined
   if (startedAt === undefined)
     throw new MalformedAnswerError(
-      `answered a session whose start_time is no time (session ${item.id.slice(0, 36)})`,
+      `answered a session whose start_time is no time (session ${id.slice(0, 36)})`,
     )
-  return { id: item.id.toLowerCase(), startedAt, roomExternalId: item.room_external_id ?? null }
+  return { id: id.toLowerCase(), startedAt, roomExternalId: typeof external === 'string' ? external : null }
 }
 
 export function readSession(body: unknown): { live: boolean } {
-  if (!details.Check(body)) throw new MalformedAnswerError('answered a session that is not as documented')
-  return { live: body.session_live }
+  const live = (body as { session_live?: unknown } | null)?.session_live
+  if (typeof live !== 'boolean')
+    throw new MalformedAnswerError('answered a session that is not as documented')
+  return { live }
 }
 
 /** Epoch ms of any of the vendor's three spellings; all are UTC, also the one that does not say so. */

@@ -1,7 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import helmet from '@fastify/helmet'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { v7 as uuidv7 } from 'uuid'
 import { Problem } from '../problem.ts'
 import type { Caller } from '../storage/endings.ts'
 import { pathOf } from './errors.ts'
@@ -11,7 +11,7 @@ const LONGEST_PATH = 2048
 /** The caller's own id where it sent a sane one, so that its logs and ours can be laid side by side. */
 export function requestId({ headers }: { headers: Record<string, unknown> }): string {
   const theirs = headers['x-request-id']
-  return typeof theirs === 'string' && /^[A-Za-z0-9._:-]{1,128}$/.test(theirs) ? theirs : uuidv7()
+  return typeof theirs === 'string' && /^[A-Za-z0-9._:-]{1,128}$/.test(theirs) ? theirs : randomUUID()
 }
 
 /** What holds for every request: its id on the answer, safe headers, a bounded path, a line in the log. */

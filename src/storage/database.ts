@@ -1,6 +1,5 @@
 import { Kysely, PostgresDialect, SqliteDialect, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
-import pg from 'pg'
 import { type Clock, shiftedClock } from '../clock.ts'
 import { migrations } from './migrations/index.ts'
 import { lockFile, NodeSqlite } from './node-sqlite.ts'
@@ -60,6 +59,11 @@ const CONNECT_TIMEOUT_MS = 5_000
 const QUERY_TIMEOUT_MS = 10_000
 
 async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<OpenDatabase> {
+  // Only here: a service on SQLite need not carry the driver in memory.
+  const { default: pg } = await import('pg')
+  // PostgreSQL's bigint comes as a string, since it may exceed a double; ours are epoch ms and counts, which never do.
+  const getTypeParser = (oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')
   const pool = new pg.Pool({
     connectionString: url,
     max: POOL_SIZE,
@@ -67,7 +71,7 @@ async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<O
     query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
     application_name: 'curfew',
-    types: { getTypeParser: parserFor },
+    types: { getTypeParser },
   })
   pool.on('error', (error) => onError?.(error))
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
@@ -88,12 +92,6 @@ async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<O
   }
   void remeasure(measure, clock, stop.signal, onError)
   return { engine: 'postgres', db, clock: shiftedClock(clock, () => offset), close }
-}
-
-// PostgreSQL's bigint comes as a string, since it may exceed a double; ours are epoch ms and counts, which never do.
-function parserFor(oid: number, format?: 'text' | 'binary') {
-  if (oid === pg.types.builtins.INT8) return Number
-  return pg.types.getTypeParser(oid, format as 'text')
 }
 
 async function remeasure(

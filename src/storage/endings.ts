@@ -1,4 +1,4 @@
-import { type SelectQueryBuilder, sql } from 'kysely'
+import { type CompiledQuery, type SelectQueryBuilder, sql } from 'kysely'
 import { type Instruction, roomId, type State, targetColumns } from '../ending.ts'
 import { newId } from './ids.ts'
 import type { AttemptRow, Db, EndingRow, NewEndingRow, Tables, Trx } from './schema.ts'
@@ -26,9 +26,28 @@ export async function putEnding(
   now: number,
 ): Promise<{ ending: EndingRow; replaced: boolean } | { obstacle: 'in-progress' }> {
   const row = newRow(wish, now)
-  const ending = await trx
+  const { rows } = await trx.executeQuery(putQuery(trx, row, now))
+  const ending = rows[0]
+  return ending ? { ending, replaced: ending.id !== row.id } : { obstacle: 'in-progress' }
+}
+
+// Compiling this costs more than running it, and it is what every request does: it is compiled once for each engine,
+// with names in the places of the values.
+const putQueries = new WeakMap<object, CompiledQuery<EndingRow>>()
+
+function putQuery(trx: Trx, row: NewEndingRow, now: number): CompiledQuery<EndingRow> {
+  const adapter = trx.getExecutor().adapter
+  const named = putQueries.get(adapter) ?? compilePut(trx, row)
+  putQueries.set(adapter, named)
+  const values: Record<string, unknown> = { ...row, now }
+  return { ...named, parameters: named.parameters.map((name) => values[name as string]) }
+}
+
+function compilePut(trx: Trx, row: NewEndingRow): CompiledQuery<EndingRow> {
+  const named = Object.fromEntries(Object.keys(row).map((name) => [name, name])) as unknown as NewEndingRow
+  return trx
     .insertInto('endings')
-    .values(row)
+    .values(named)
     .onConflict((conflict) =>
       conflict
         .columns(['requested_by', 'key'])
@@ -41,15 +60,17 @@ export async function putEnding(
           subject: eb.ref('excluded.subject'),
           urgent: eb.ref('excluded.urgent'),
           metadata: eb.ref('excluded.metadata'),
-          ...dueAnew(row.due_at),
+          ...dueAnew(eb.ref('excluded.due_at')),
         }))
         .where((eb) =>
-          eb.or([eb('endings.claimed_until', 'is', null), eb('endings.claimed_until', '<=', now)]),
+          eb.or([
+            eb('endings.claimed_until', 'is', null),
+            eb('endings.claimed_until', '<=', 'now' as unknown as number),
+          ]),
         ),
     )
     .returningAll()
-    .executeTakeFirst()
-  return ending ? { ending, replaced: ending.id !== row.id } : { obstacle: 'in-progress' }
+    .compile()
 }
 
 /** Moves a pending ending; `dueAt` is epoch ms. */
@@ -133,7 +154,7 @@ function newRow(wish: Instruction, now: number): NewEndingRow & { id: string } {
 }
 
 // A claim whose lease ran out may still have a slow worker behind it: the raised number makes its report void.
-function dueAnew(dueAt: number) {
+function dueAnew<T>(dueAt: T) {
   return {
     due_at: dueAt,
     next_attempt_at: dueAt,

@@ -148,8 +148,8 @@ export class Ledger {
     )
   }
 
-  /** Calls `listener` whenever an ending may have become due earlier than was known. Returns how to stop it. */
-  onWork(listener: () => void): () => void {
+  /** Tells `listener` when (epoch ms) an ending that was stored or changed is to be looked at. Returns how to stop it. */
+  onWork(listener: (at: number) => void): () => void {
     this.#events.on('work', listener)
     return () => void this.#events.off('work', listener)
   }
@@ -169,7 +169,8 @@ export class Ledger {
   }
 
   #announce(ending: EndingRow): void {
-    this.#events.emit(ending.state === 'pending' ? 'work' : `finished:${ending.id}`)
+    if (ending.state === 'pending') this.#events.emit('work', ending.next_attempt_at)
+    else this.#events.emit(`finished:${ending.id}`)
   }
 
   #write<T>(work: (trx: Trx, now: number) => Promise<T>): Promise<T> {

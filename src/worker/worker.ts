@@ -43,6 +43,8 @@ export class Worker {
   /** Aborts when what is running is to be cut short. */
   readonly #cutting = new AbortController()
   #wake = new AbortController()
+  /** Work for later than this (epoch ms) need not wake it: it is up by then. */
+  #sleepsUntil = Number.POSITIVE_INFINITY
   #loop: Promise<void> | undefined
 
   constructor(options: WorkerOptions) {
@@ -53,7 +55,9 @@ export class Worker {
   }
 
   start(): void {
-    const stopListening = this.#options.ledger.onWork(() => this.#wake.abort())
+    const stopListening = this.#options.ledger.onWork((at) => {
+      if (at <= this.#clock.now() || at < this.#sleepsUntil) this.#wake.abort()
+    })
     this.#loop = this.#run().finally(stopListening)
   }
 
@@ -98,7 +102,9 @@ export class Worker {
 
   async #sleep(next: number | undefined): Promise<void> {
     const lookAgain = this.#clock.now() + LOOK_AGAIN_MS
-    await sleepUntil(this.#clock, Math.min(next ?? lookAgain, lookAgain), this.#wake.signal)
+    this.#sleepsUntil = Math.min(next ?? lookAgain, lookAgain)
+    await sleepUntil(this.#clock, this.#sleepsUntil, this.#wake.signal)
+    this.#sleepsUntil = Number.POSITIVE_INFINITY
   }
 
   async #claim(permits: Permit[]): Promise<void> {
