@@ -28,7 +28,8 @@ export async function startProcess(env: Record<string, string>, cwd = '/'): Prom
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream as NonNullable<typeof stream> }).on('line', (line) => {
         lines.push(line)
-        if (line.includes('"service.ready"')) resolve(JSON.parse(line).address)
+        const address = /service\.ready/.test(line) && /http:[^"\s,]+/.exec(line)?.[0]
+        if (address) resolve(address)
       })
   })
   const url = await Promise.race([
