@@ -58,7 +58,8 @@ export async function lateness(env: Record<string, string>, sandbox: Sandbox, en
   await sandbox.waitForCalls(sessions.length)
   const late = [...calledAt(sandbox)].map(([session, at]) => at - (due.get(session) as number))
   // On PostgreSQL its clock counts, which may be a millisecond or two from the one that is read here.
-  if (Math.min(...late) < (engine === 'sqlite' ? 0 : -3)) throw new Error('a session was ended before its time')
+  if (Math.min(...late) < (engine === 'sqlite' ? 0 : -3))
+    throw new Error('a session was ended before its time')
   curfew.signal('SIGTERM')
   await curfew.exited
   return [`lateness, ${engine}, 500 over 5 s`, figures(late), `p99 ${engine === 'sqlite' ? 10 : 25} ms`]

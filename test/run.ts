@@ -1,7 +1,10 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { SERVER_VARIABLE, startPostgres } from './helper/postgres.ts'
 
 /** The test run: one real PostgreSQL for all test files, then tap with the arguments given. */
+// A fresh install of tap has the plugins that it ships with; those of .taprc are there once it has built itself.
+const built = spawnSync('tap', ['build'], { encoding: 'utf8' })
+if (built.status !== 0) throw new Error(`tap build: ${built.stderr}`)
 const postgres = await startPostgres()
 const tap = spawn('tap', process.argv.slice(2), {
   stdio: 'inherit',
