@@ -8,14 +8,18 @@ FROM node:26-slim
 ENV NODE_ENV=production \
     HOST=0.0.0.0 \
     PORT=3000 \
-    DATABASE_URL=file:/data/curfew.db
+    DATABASE_URL=file:/data/curfew.db \
+    NODE_COMPILE_CACHE=/app/.compile-cache
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY src ./src
-RUN mkdir /data && chown node:node /data
+RUN mkdir /data .compile-cache && chown node:node /data .compile-cache
 VOLUME /data
 USER node
+# Without its configuration it stops at once, but has been loaded: from then on Node starts from its compile cache, in
+# two thirds of the time and with less memory, since it need not load what strips the types.
+RUN node src/server.ts || true
 EXPOSE 3000
 # /healthz says that the process lives; slim images have no curl, so Node asks.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
