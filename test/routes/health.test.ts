@@ -1,0 +1,111 @@
+import t from 'tap'
+import { onEveryEngine } from '../helper/engines.ts'
+import { until } from '../helper/service.ts'
+import { connection } from './connection.ts'
+import { isProblem } from './problems.ts'
+import { HOUR, startScene } from './scene.ts'
+
+onEveryEngine(t, 'alive, ready, and what somebody on call looks at', async (t, databaseUrl) => {
+  const { request, ask, at, underway, finished } = await startScene(t, { databaseUrl })
+  for (const url of ['/healthz', '/readyz']) {
+    const answer = await request('GET', url, { as: null })
+    t.equal(answer.statusCode, 200)
+    t.same(answer.json(), { status: 'ok' })
+    const head = await request('HEAD', url, { as: null })
+    t.same([head.statusCode, head.body], [200, ''])
+  }
+  const idle = { accepting: true, calls: { state: 'ok', since: null, why: null, budgetLeft: 900 } }
+  const nothing = { pending: 0, overdue: 0, oldestOverdue: null }
+  t.same((await request('GET', '/status')).json(), { ...idle, ...nothing })
+  await finished('cancelled')
+  await ask()
+  await ask({ dueAt: at(2 * HOUR) })
+  t.same((await request('GET', '/status', { as: 'billing' })).json(), { ...idle, ...nothing, pending: 2 })
+  await underway()
+  const { calls, ...backlog } = (await request('GET', '/status')).json()
+  t.same(backlog, { accepting: true, pending: 3, overdue: 1, oldestOverdue: at(0) })
+  t.match(calls, { state: 'ok', budgetLeft: 899 })
+})
+
+t.test('the service stays ready while the far side refuses it', async (t) => {
+  const { request, sandbox, ask, at } = await startScene(t)
+  sandbox.setCredentials({ developerKey: 'another' })
+  await ask({ dueAt: at(0) })
+  await until(async () => (await request('GET', '/status')).json().calls.state === 'refused')
+  const { accepting, calls } = (await request('GET', '/status')).json()
+  t.equal(accepting, true)
+  t.match(calls, { since: at(0), why: String })
+  t.equal((await request('GET', '/readyz')).statusCode, 200)
+})
+
+const ANSWERS: [method: string, url: string, status: number][] = [
+  ['GET', '/healthz', 200],
+  ['GET', '/status', 200],
+  ['GET', '/v1/endings', 200],
+  ['POST', '/v1/rooms/abc/end', 202],
+  ['GET', '/nothing-here', 404],
+  ['DELETE', '/v1/endings', 405],
+  ['POST', '/v1/endings', 422],
+]
+
+t.test('every answer has safe headers and an id', async (t) => {
+  const { request } = await startScene(t)
+  for (const [method, url, status] of ANSWERS) {
+    const { statusCode, headers } = await request(method, url)
+    t.equal(statusCode, status)
+    t.match(headers, {
+      'x-request-id': /^[0-9a-f-]{36}$/,
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': /default-src 'none'/,
+      'strict-transport-security': /max-age=\d+/,
+      'x-frame-options': /.+/,
+      'referrer-policy': 'no-referrer',
+    })
+    t.equal(headers['x-powered-by'], undefined)
+    t.equal(headers.server, undefined)
+  }
+})
+
+const SANE = ['a', 'edb7a1cb-0627-44ed-9ae4-62a344d6e8a9', 'A.b_c:d-9', 'x'.repeat(128)]
+const INSANE = [
+  '',
+  ' ',
+  'a b',
+  'a\nb',
+  'a\r\nset-cookie: x=y',
+  'ü',
+  '<b>',
+  '"',
+  'a,b',
+  'x'.repeat(129),
+  'x'.repeat(200),
+]
+
+t.test('a sane request id comes back, any other is replaced', async (t) => {
+  const { request } = await startScene(t)
+  for (const url of ['/healthz', '/nothing-here', '/v1/endings/abc%']) {
+    const idFor = async (id: string) =>
+      (await request('GET', url, { headers: { 'x-request-id': id } })).headers['x-request-id']
+    for (const id of SANE) t.equal(await idFor(id), id)
+    for (const id of INSANE) t.match(await idFor(id), /^[0-9a-f-]{36}$/, JSON.stringify(id).slice(0, 40))
+  }
+  const ids = await Promise.all(Array.from({ length: 100 }, () => request('GET', '/healthz')))
+  t.equal(new Set(ids.map(({ headers }) => headers['x-request-id'])).size, 100, 'each its own')
+})
+
+t.test('while it shuts down, what comes over open connections is sent elsewhere', async (t) => {
+  const { app, underway, close, ending } = await startScene(t, { env: { SHUTDOWN_GRACE: '10s' } })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { id } = await underway()
+  const open = await connection(app)
+  const closing = close()
+  const requests = ['GET /healthz', 'GET /readyz', 'GET /v1/endings', 'POST /v1/rooms/abc/end']
+  const [answer, ...more] = await open.send(`${requests[3]} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  if (!answer) return t.fail('not answered')
+  isProblem(t, answer, 503, 'shutting-down')
+  t.match(answer.headers, { 'retry-after': /^\d+$/, connection: 'close' })
+  t.same(more, [])
+  void closing
+  void id
+  void ending
+})
