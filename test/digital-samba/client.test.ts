@@ -21,7 +21,9 @@ async function scene(t: Test, options: SandboxOptions = {}, form: Credentials['f
   const stop = new AbortController()
   const context: CallContext = {
     signal: stop.signal,
-    admit: async () => void (admitted += 1),
+    admit: async () => {
+      admitted += 1
+    },
     made: (call) => void made.push(call),
   }
   const room = sandbox.createRoom({ friendlyUrl: 'a-room' })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { onEveryEngine } from '../helper/engines.ts'
 import { until } from '../helper/service.ts'
-import { connection } from './connection.ts'
+import { send } from './connection.ts'
 import { isProblem } from './problems.ts'
 import { HOUR, startScene } from './scene.ts'
 
@@ -93,19 +93,27 @@ t.test('a sane request id comes back, any other is replaced', async (t) => {
   t.equal(new Set(ids.map(({ headers }) => headers['x-request-id'])).size, 100, 'each its own')
 })
 
-t.test('while it shuts down, what comes over open connections is sent elsewhere', async (t) => {
-  const { app, underway, close, ending } = await startScene(t, { env: { SHUTDOWN_GRACE: '10s' } })
+t.test('while it shuts down it finishes what it has begun, and sends everybody else elsewhere', async (t) => {
+  const { app, clock, underway, close } = await startScene(t, { env: { SHUTDOWN_GRACE: '10s' } })
   await app.listen({ port: 0, host: '127.0.0.1' })
-  const { id } = await underway()
-  const open = await connection(app)
+  await underway()
   const closing = close()
-  const requests = ['GET /healthz', 'GET /readyz', 'GET /v1/endings', 'POST /v1/rooms/abc/end']
-  const [answer, ...more] = await open.send(`${requests[3]} HTTP/1.1\r\nHost: x\r\n\r\n`)
-  if (!answer) return t.fail('not answered')
-  isProblem(t, answer, 503, 'shutting-down')
-  t.match(answer.headers, { 'retry-after': /^\d+$/, connection: 'close' })
-  t.same(more, [])
-  void closing
-  void id
-  void ending
+  const ask = (line: string) => send(app, `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+  await until(async () => (await ask('GET /healthz'))[0]?.statusCode === 503)
+  for (const line of [
+    'GET /healthz',
+    'GET /readyz',
+    'GET /v1/endings',
+    'POST /v1/rooms/abc/end',
+    'GET /nothing',
+  ]) {
+    const [answer, ...more] = await ask(line)
+    if (!answer) return t.fail(`${line} is not answered`)
+    isProblem(t, answer, 503, 'shutting-down')
+    t.match(answer.headers, { 'retry-after': /^\d+$/, connection: 'close' })
+    t.same(more, [])
+  }
+  await clock.advance(10_000)
+  await closing
+  t.notOk(app.server.listening)
 })
