@@ -1,33 +1,19 @@
 const RFC3339 =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
+  /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3])(?::[0-5]\d){2}(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
 
 /**
- * Epoch ms of an RFC 3339 time with its offset, or undefined where it is none. `Date.parse` is not used on what
- * callers send: it takes times without a zone for local ones and rolls 30 February over into March.
+ * Epoch ms of an RFC 3339 time with its offset, or undefined where it is none. `Date.parse` by itself would take times
+ * without a zone for local ones and roll 30 February over into March.
  */
 export function parseTime(text: string): number | undefined {
   const match = RFC3339.exec(text)
-  if (!match) return undefined
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  if (hour > 23 || minute > 59 || second > 59) return undefined
-  const date = new Date(Date.UTC(2000, month - 1, day, hour, minute, second))
-  date.setUTCFullYear(year, month - 1, day)
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined
-  const ms = match[7] ? Math.floor(Number(`0.${match[7]}`) * 1000) : 0
-  return date.getTime() + ms - offsetMs(match[8] as string)
+  if (!match || Number(match[3]) > daysIn(Number(match[1]), Number(match[2]))) return undefined
+  return Date.parse(text.toUpperCase())
 }
 
-function offsetMs(zone: string): number {
-  if (zone === 'Z' || zone === 'z') return 0
-  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6))
-  return (zone[0] === '-' ? -minutes : minutes) * 60_000
+function daysIn(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
+  return [4, 6, 9, 11].includes(month) ? 30 : 31
 }
 
 /** RFC 3339 in UTC with milliseconds. */

@@ -1,7 +1,6 @@
-import { type CompiledQuery, type SelectQueryBuilder, sql } from 'kysely'
-import { type Instruction, roomId, type State, targetColumns } from '../ending.ts'
-import { newId } from './ids.ts'
-import type { AttemptRow, Db, EndingRow, NewEndingRow, Tables, Trx } from './schema.ts'
+import { type SelectQueryBuilder, sql } from 'kysely'
+import { roomId, type State } from '../ending.ts'
+import type { AttemptRow, Db, EndingRow, Tables, Trx } from './schema.ts'
 
 /** A literal, because SQLite matches a partial index only to a condition that it can read while planning. */
 export const PENDING = sql.lit('pending' as const)
@@ -14,63 +13,6 @@ export type Changed = { ending: EndingRow } | { obstacle: Obstacle }
 export interface Caller {
   name: string
   operator: boolean
-}
-
-/**
- * Stores an instruction as a new pending ending; where the same party has a pending one with the same key, that one
- * is replaced under its old id instead. `in-progress` where that one is being carried out at this moment.
- */
-export async function putEnding(
-  trx: Trx,
-  wish: Instruction,
-  now: number,
-): Promise<{ ending: EndingRow; replaced: boolean } | { obstacle: 'in-progress' }> {
-  const row = newRow(wish, now)
-  const { rows } = await trx.executeQuery(putQuery(trx, row, now))
-  const ending = rows[0]
-  return ending ? { ending, replaced: ending.id !== row.id } : { obstacle: 'in-progress' }
-}
-
-// Compiling this costs more than running it, and it is what every request does: it is compiled once for each engine,
-// with names in the places of the values.
-const putQueries = new WeakMap<object, CompiledQuery<EndingRow>>()
-
-function putQuery(trx: Trx, row: NewEndingRow, now: number): CompiledQuery<EndingRow> {
-  const adapter = trx.getExecutor().adapter
-  const named = putQueries.get(adapter) ?? compilePut(trx, row)
-  putQueries.set(adapter, named)
-  const values: Record<string, unknown> = { ...row, now }
-  return { ...named, parameters: named.parameters.map((name) => values[name as string]) }
-}
-
-function compilePut(trx: Trx, row: NewEndingRow): CompiledQuery<EndingRow> {
-  const named = Object.fromEntries(Object.keys(row).map((name) => [name, name])) as unknown as NewEndingRow
-  return trx
-    .insertInto('endings')
-    .values(named)
-    .onConflict((conflict) =>
-      conflict
-        .columns(['requested_by', 'key'])
-        .where('state', '=', PENDING)
-        .where('key', 'is not', null)
-        .doUpdateSet((eb) => ({
-          target_kind: eb.ref('excluded.target_kind'),
-          target_id: eb.ref('excluded.target_id'),
-          reason: eb.ref('excluded.reason'),
-          subject: eb.ref('excluded.subject'),
-          urgent: eb.ref('excluded.urgent'),
-          metadata: eb.ref('excluded.metadata'),
-          ...dueAnew(eb.ref('excluded.due_at')),
-        }))
-        .where((eb) =>
-          eb.or([
-            eb('endings.claimed_until', 'is', null),
-            eb('endings.claimed_until', '<=', 'now' as unknown as number),
-          ]),
-        ),
-    )
-    .returningAll()
-    .compile()
 }
 
 /** Moves a pending ending; `dueAt` is epoch ms. */
@@ -127,34 +69,8 @@ export function retryEnding(trx: Trx, id: string, caller: Caller, now: number) {
   )
 }
 
-function newRow(wish: Instruction, now: number): NewEndingRow & { id: string } {
-  return {
-    id: newId(now),
-    state: 'pending',
-    ...targetColumns(wish.target),
-    reason: wish.reason,
-    requested_by: wish.requestedBy,
-    key: wish.key,
-    subject: wish.subject,
-    urgent: wish.urgent ? 1 : 0,
-    due_at: wish.dueAt,
-    next_attempt_at: wish.dueAt,
-    attempt: 0,
-    claim: 0,
-    claimed_until: null,
-    retry_since: null,
-    retry_base: 0,
-    outcome: null,
-    failure: null,
-    created_at: now,
-    finished_at: null,
-    confirmed_at: null,
-    metadata: JSON.stringify(wish.metadata),
-  }
-}
-
 // A claim whose lease ran out may still have a slow worker behind it: the raised number makes its report void.
-function dueAnew<T>(dueAt: T) {
+export function dueAnew<T>(dueAt: T) {
   return {
     due_at: dueAt,
     next_attempt_at: dueAt,

@@ -23,13 +23,14 @@ import {
   listEndings,
   moveEnding,
   type Obstacle,
-  putEnding,
   retryEnding,
 } from './endings.ts'
-import { isUniqueViolation, translated } from './errors.ts'
+import { isUniqueViolation, StorageError, translated } from './errors.ts'
 import { type IdempotentRequest, once } from './idempotency.ts'
 import { pruneBatch } from './prune.ts'
+import { putEndings, type Stored } from './puts.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
+import { Together } from './together.ts'
 
 /** What became of a request to store or change an ending. */
 export type Answer =
@@ -45,6 +46,10 @@ export class Ledger {
   readonly #db: Db
   readonly #engine: Engine
   readonly #commits: Commits
+  readonly #puts = new Together<Instruction, Stored>(
+    (take) => this.#write((trx, now) => putEndings(trx, take(), now)),
+    (error) => !(error instanceof StorageError),
+  )
   readonly #events = new EventEmitter().setMaxListeners(0)
 
   constructor({ db, engine, clock }: OpenDatabase) {
@@ -55,8 +60,11 @@ export class Ledger {
   }
 
   /** Stores an ending, or replaces the pending one of the same party and key. */
-  put(wish: Instruction, request?: IdempotentRequest): Promise<Answer> {
-    return this.#change(request, (trx, now) => putEnding(trx, wish, now))
+  async put(wish: Instruction, request?: IdempotentRequest): Promise<Answer> {
+    if (request) return this.#change(request, async (trx, now) => first(await putEndings(trx, [wish], now)))
+    const answer = await this.#puts.add(wish)
+    if ('ending' in answer) this.#announce(answer.ending)
+    return answer
   }
 
   move(id: string, caller: Caller, dueAt: number, request?: IdempotentRequest): Promise<Answer> {
@@ -176,4 +184,8 @@ export class Ledger {
   #write<T>(work: (trx: Trx, now: number) => Promise<T>): Promise<T> {
     return translated(this.#commits.run((trx) => work(trx, this.clock.now())))
   }
+}
+
+function first([answer]: Stored[]): Stored {
+  return answer as Stored
 }

@@ -1,4 +1,4 @@
-import type { Insertable, Kysely, Selectable, Transaction } from 'kysely'
+import type { Kysely, Selectable, Transaction } from 'kysely'
 import type { Failure, Outcome, Result, State, TargetKind } from '../ending.ts'
 
 /** Times are epoch milliseconds; `urgent` is 0 or 1 because SQLite has no booleans; metadata is JSON text. */
@@ -71,6 +71,5 @@ export interface Tables {
 export type Db = Kysely<Tables>
 export type Trx = Transaction<Tables>
 export type EndingRow = Selectable<EndingsTable>
-export type NewEndingRow = Insertable<EndingsTable>
 export type AttemptRow = Selectable<AttemptsTable>
 export type Engine = 'sqlite' | 'postgres'

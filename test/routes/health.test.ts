@@ -56,10 +56,8 @@ t.test('every answer has safe headers and an id', async (t) => {
     t.match(headers, {
       'x-request-id': /^[0-9a-f-]{36}$/,
       'x-content-type-options': 'nosniff',
-      'content-security-policy': /default-src 'none'/,
       'strict-transport-security': /max-age=\d+/,
-      'x-frame-options': /.+/,
-      'referrer-policy': 'no-referrer',
+      'x-frame-options': 'DENY',
     })
     t.equal(headers['x-powered-by'], undefined)
     t.equal(headers.server, undefined)

@@ -1,0 +1,138 @@
+import type { CompiledQuery } from 'kysely'
+import { type Instruction, targetColumns } from '../ending.ts'
+import { dueAnew, PENDING } from './endings.ts'
+import { newId } from './ids.ts'
+import type { EndingRow, Trx } from './schema.ts'
+
+/** What became of an instruction: `in-progress` where the pending one with its key is being carried out just now. */
+export type Stored = { ending: EndingRow; replaced: boolean } | { obstacle: 'in-progress' }
+
+// Compiling a statement costs more than running it, so there are these and no others, each compiled once.
+const ROWS_IN_ONE = [64, 16, 4, 1] as const
+
+/**
+ * Stores instructions as new pending endings, in their order; where the same party has a pending one with the same
+ * key, that one is replaced under its old id instead. Answers in the same order.
+ */
+export async function putEndings(trx: Trx, wishes: Instruction[], now: number): Promise<Stored[]> {
+  const rows = wishes.map((wish) => newRow(wish, now))
+  const answers: Stored[] = []
+  for (let from = 0; from < rows.length; ) {
+    const count = howMany(rows, from)
+    answers.push(...(await putTogether(trx, rows.slice(from, from + count), now)))
+    from += count
+  }
+  return answers
+}
+
+/** How many of the rows from `from` on one statement may take: PostgreSQL refuses to change a row twice in one. */
+function howMany(rows: EndingRow[], from: number): number {
+  const most = ROWS_IN_ONE.find((count) => from + count <= rows.length) as number
+  const seen = new Set<string>()
+  for (let i = 0; i < most; i += 1) {
+    const name = nameOf(rows[from + i] as EndingRow)
+    if (name !== undefined && seen.has(name)) return ROWS_IN_ONE.find((count) => count <= i) as number
+    if (name !== undefined) seen.add(name)
+  }
+  return most
+}
+
+function nameOf({ requested_by, key }: Pick<EndingRow, 'requested_by' | 'key'>): string | undefined {
+  return key === null ? undefined : `${requested_by} ${key}`
+}
+
+async function putTogether(trx: Trx, rows: EndingRow[], now: number): Promise<Stored[]> {
+  const put = compiled(trx, rows)
+  const parameters = put.places.map((place) => {
+    if (place === NOW) return now
+    return place && rows[place.row]?.[place.column]
+  })
+  const result = await trx.executeQuery<Kept>({ ...put.query, parameters })
+  const byId = new Map(result.rows.map((kept) => [kept.id, kept]))
+  const byName = new Map(result.rows.map((kept) => [nameOf(kept), kept]))
+  return rows.map((row) => {
+    const kept = byId.get(row.id) ?? (row.key === null ? undefined : byName.get(nameOf(row)))
+    if (!kept) return { obstacle: 'in-progress' }
+    return { ending: { ...row, ...kept, retry_base: kept.attempt }, replaced: kept.id !== row.id }
+  })
+}
+
+// What a replaced row keeps of what it was; all else is as it was asked for.
+const KEPT = ['id', 'created_at', 'attempt', 'claim', 'requested_by', 'key'] as const
+type Kept = Pick<EndingRow, (typeof KEPT)[number]>
+
+const NOW = 'now'
+interface Put {
+  query: CompiledQuery<Kept>
+  /** where the value of each parameter comes from; null is null */
+  places: Array<{ row: number; column: keyof EndingRow } | typeof NOW | null>
+}
+const puts = new WeakMap<object, Map<number, Put>>()
+
+function compiled(trx: Trx, rows: EndingRow[]): Put {
+  const adapter = trx.getExecutor().adapter
+  const known = puts.get(adapter) ?? new Map<number, Put>()
+  puts.set(adapter, known)
+  const put = known.get(rows.length) ?? compile(trx, rows)
+  known.set(rows.length, put)
+  return put
+}
+
+// Compiled with the places in the places of the values.
+function compile(trx: Trx, rows: EndingRow[]): Put {
+  const columns = Object.keys(rows[0] as EndingRow) as Array<keyof EndingRow>
+  const places = rows.map((_, row) => Object.fromEntries(columns.map((column) => [column, { row, column }])))
+  const query = trx
+    .insertInto('endings')
+    .values(places as unknown as EndingRow[])
+    .onConflict((conflict) =>
+      conflict
+        .columns(['requested_by', 'key'])
+        .where('state', '=', PENDING)
+        .where('key', 'is not', null)
+        .doUpdateSet((eb) => ({
+          target_kind: eb.ref('excluded.target_kind'),
+          target_id: eb.ref('excluded.target_id'),
+          reason: eb.ref('excluded.reason'),
+          subject: eb.ref('excluded.subject'),
+          urgent: eb.ref('excluded.urgent'),
+          metadata: eb.ref('excluded.metadata'),
+          ...dueAnew(eb.ref('excluded.due_at')),
+        }))
+        .where((eb) =>
+          eb.or([
+            eb('endings.claimed_until', 'is', null),
+            eb('endings.claimed_until', '<=', NOW as unknown as number),
+          ]),
+        ),
+    )
+    .returning([...KEPT])
+    .compile()
+  return { query, places: query.parameters as Put['places'] }
+}
+
+function newRow(wish: Instruction, now: number): EndingRow {
+  return {
+    id: newId(now),
+    state: 'pending',
+    ...targetColumns(wish.target),
+    reason: wish.reason,
+    requested_by: wish.requestedBy,
+    key: wish.key,
+    subject: wish.subject,
+    urgent: wish.urgent ? 1 : 0,
+    due_at: wish.dueAt,
+    next_attempt_at: wish.dueAt,
+    attempt: 0,
+    claim: 0,
+    claimed_until: null,
+    retry_since: null,
+    retry_base: 0,
+    outcome: null,
+    failure: null,
+    created_at: now,
+    finished_at: null,
+    confirmed_at: null,
+    metadata: JSON.stringify(wish.metadata),
+  }
+}
