@@ -6,13 +6,17 @@ import type { Config } from './plugins/config.ts'
 import errors, { onClientError, sendError } from './plugins/errors.ts'
 import json from './plugins/json.ts'
 import methods from './plugins/methods.ts'
+import notices from './plugins/notices.ts'
 import readiness from './plugins/readiness.ts'
 import requests, { requestId } from './plugins/requests.ts'
+import senders from './plugins/senders.ts'
 import storage from './plugins/storage.ts'
-import { ajvOptions } from './plugins/validation.ts'
 import worker from './plugins/worker.ts'
 import { endings } from './routes/endings.ts'
+import { events } from './routes/events.ts'
 import { health, status } from './routes/status.ts'
+import { webhooks } from './routes/webhooks.ts'
+import { ajvOptions } from './validation.ts'
 
 /** How the Fastify instance has to be made for `curfew` to be registered on it. */
 export function serverOptions(log: Logger) {
@@ -42,6 +46,8 @@ export async function curfew(
   await app.register(requests)
   await app.register(json)
   await app.register(auth, { keys: config.keys })
+  await app.register(senders, config)
+  await app.register(notices)
   await app.register(storage, { url: config.databaseUrl, clock })
   await app.register(worker, { config })
   await app.register(readiness)
@@ -49,5 +55,7 @@ export async function curfew(
   await app.register(health)
   await app.register(status)
   await app.register(endings)
+  await app.register(events, { config })
+  await app.register(webhooks)
   app.refuseOtherMethods()
 }

@@ -130,6 +130,32 @@ export interface Instruction {
   metadata: unknown
 }
 
+/** What somebody wants who does not name endings by their ids: first to take some back, then to store others. */
+export interface Change {
+  /** that party's pending endings with this key, or with this subject */
+  withdraw?: { key: string } | { subject: string }
+  put: Instruction[]
+}
+
+/** What an event means for endings, and where it stands in the order of the events about its subject. */
+export interface EventMeaning {
+  source: string
+  id: string
+  type: string
+  /** undefined where events of this type have no order */
+  subject: string | undefined
+  /** epoch ms; undefined where its arrival counts */
+  time: number | undefined
+  /** Of two events of the same time the one with the higher precedence wins. */
+  precedence: number
+  /** What is known of the subject after this event; `newest` says that no later one came before it. Pure. */
+  learn(before: unknown, newest: boolean): unknown
+  /** What follows from what is known. Pure. */
+  decide(memory: unknown): Change
+  /** Until when (epoch ms) what is known matters. */
+  mattersUntil(memory: unknown): number
+}
+
 /** The two columns a target is kept in. UUIDs are compared without regard to case, so they are kept in lower case. */
 export function targetColumns(target: Target): { target_kind: TargetKind; target_id: string } {
   if (target.session !== undefined) return { target_kind: 'session', target_id: target.session.toLowerCase() }

@@ -37,6 +37,14 @@ const keys = Type.String({
     'a list such as booking:KEY,billing:KEY, where a name is lower-case letters, digits and -, and a KEY 24 or more of A-Z a-z 0-9 _ -',
 })
 
+// Standard Webhooks: 24 bytes or more in base64.
+const NAMED_SECRET = '[a-z][a-z0-9-]*:whsec_[A-Za-z0-9+/]{32,}={0,2}'
+const signingSecrets = Type.String({
+  pattern: `^${NAMED_SECRET}(,${NAMED_SECRET})*$`,
+  description:
+    'a list such as billing:whsec_SECRET, where a name is lower-case letters, digits and -, and a SECRET at least 24 bytes in base64',
+})
+
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 export const Environment = Type.Object({
@@ -46,25 +54,37 @@ export const Environment = Type.Object({
   LOG_FORMAT: choice(['json', 'pretty'], 'json'),
   DIGITAL_SAMBA_URL: Type.String({
     default: 'https://api.digitalsamba.com',
-    pattern: '^https?://[^\\s@/?#]+/?$',
+    pattern: '^https?://[^\\s@/?#\\\\]+/?$',
     description: 'a URL such as https://api.digitalsamba.com, with neither path nor credentials',
   }),
   DIGITAL_SAMBA_ALLOW_HTTP: choice(['true', 'false'], 'false'),
   DIGITAL_SAMBA_TEAM_ID: text("the team's id"),
-  DIGITAL_SAMBA_DEVELOPER_KEY: text("the team's developer key"),
+  DIGITAL_SAMBA_DEVELOPER_KEY: Type.String({
+    pattern: '^[\\x21-\\x7e]+$',
+    description: "the team's developer key, without spaces and line breaks",
+  }),
   DIGITAL_SAMBA_AUTH: choice(AUTH_FORMS, 'basic'),
+  DIGITAL_SAMBA_WEBHOOK_SECRET: Type.Optional(
+    Type.String({
+      pattern: '^[\\x21-\\x7e]{16,}$',
+      description: '16 or more printable characters, without a space',
+    }),
+  ),
   DATABASE_URL: Type.String({
     default: 'file:./data/curfew.db',
-    pattern: '^(file:.+|postgres(ql)?://.+)$',
+    pattern: '^(file:[^:].*|postgres(ql)?://.+)$',
     description: 'file:PATH for SQLite or postgres://USER:PASSWORD@HOST/DATABASE',
   }),
   API_KEYS: keys,
   OPERATOR_KEYS: Type.Optional(keys),
+  EVENT_SECRETS: Type.Optional(signingSecrets),
   CALL_TIMEOUT_MS: wholeNumber(100, 60_000, 5000),
   CALLS_PER_MINUTE: wholeNumber(1, 100_000, 900),
   MAX_CONCURRENT_CALLS: wholeNumber(1, 1000, 10),
   RETRY_FOR: duration('6h'),
+  BOOKING_GRACE: duration('0s'),
   SHUTDOWN_GRACE: duration('10s'),
+  MAX_TARGETS_PER_EVENT: wholeNumber(1, 10_000, 200),
   RETENTION_DAYS: wholeNumber(1, 36_500, 90),
 })
 export type Environment = Static<typeof Environment>
@@ -76,4 +96,6 @@ export const SECRETS = [
   'DATABASE_URL',
   'API_KEYS',
   'OPERATOR_KEYS',
+  'EVENT_SECRETS',
+  'DIGITAL_SAMBA_WEBHOOK_SECRET',
 ] as const

@@ -8,9 +8,10 @@ import { Environment, SECRETS } from './environment.ts'
  * value counts as not set, which is what `NAME=` and compose's `${NAME:-}` mean by it.
  */
 export function gather(env: NodeJS.ProcessEnv, directory: string) {
-  const all = { ...readDotEnv(directory), ...withoutEmpty(env) }
-  const values: Record<string, string> = {}
   const problems: string[] = []
+  const own = withoutEmpty(env)
+  const all = { ...withoutOverruled(readDotEnv(directory, problems), own), ...own }
+  const values: Record<string, string> = {}
   for (const name of Object.keys(Environment.properties)) if (all[name]) values[name] = all[name]
   for (const name of SECRETS) {
     const file = all[`${name}_FILE`]
@@ -31,12 +32,23 @@ function readSecret(name: string, file: string, values: Record<string, string>, 
   }
 }
 
-function readDotEnv(directory: string): Record<string, string> {
+/** A secret that the environment sets in one way is not set in the other way by `.env`. */
+function withoutOverruled(dotEnv: Record<string, string>, own: Record<string, string>) {
+  const left = { ...dotEnv }
+  for (const name of SECRETS) {
+    if (own[name]) delete left[`${name}_FILE`]
+    if (own[`${name}_FILE`]) delete left[name]
+  }
+  return left
+}
+
+function readDotEnv(directory: string, problems: string[]): Record<string, string> {
   try {
     return withoutEmpty(parseEnv(readFileSync(join(directory, '.env'), 'utf8')))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT') problems.push(`.env must be a file that can be read (${code})`)
+    return {}
   }
 }
 

@@ -1,7 +1,7 @@
 import fastifyEnv from '@fastify/env'
 import Fastify from 'fastify'
 import { Environment } from '../config/environment.ts'
-import { type ApiKey, parseKeys } from '../config/keys.ts'
+import { type ApiKey, type EventSecret, parseKeys, parseSecrets } from '../config/keys.ts'
 import { gather } from '../config/sources.ts'
 import type { Credentials } from '../digital-samba/credentials.ts'
 import { parseDuration } from '../time.ts'
@@ -14,6 +14,11 @@ export interface Config {
   digitalSamba: { url: string; credentials: Credentials; timeoutMs: number }
   databaseUrl: string
   keys: ApiKey[]
+  eventSecrets: EventSecret[]
+  /** undefined where Digital Samba's webhooks are not taken in */
+  webhookSecret: string | undefined
+  bookingGraceMs: number
+  maxTargetsPerEvent: number
   callsPerMinute: number
   maxConcurrentCalls: number
   retryForMs: number
@@ -86,7 +91,29 @@ function crossChecks(values: Partial<Record<string, string>>, isGood: (name: str
     ...checkUrl(good('DIGITAL_SAMBA_URL'), values.DIGITAL_SAMBA_ALLOW_HTTP === 'true'),
     ...checkDatabase(good('DATABASE_URL')),
     ...parseKeys(good('API_KEYS'), good('OPERATOR_KEYS')).problems,
+    ...parseSecrets(good('EVENT_SECRETS')).problems,
+    ...checkNumbers(good),
+    ...checkGrace(good('SHUTDOWN_GRACE')),
   ]
+}
+
+/** Ajv takes for a number what JavaScript's Number() does, "Infinity" and "0x50" included. */
+function checkNumbers(good: (name: string) => string | undefined): string[] {
+  const properties = Object.entries(Environment.properties) as Array<
+    [string, { type?: string; description?: string }]
+  >
+  const numbers = properties.filter(([, { type }]) => type === 'integer')
+  return numbers.flatMap(([name, { description }]) =>
+    /^\d{1,9}$/.test(good(name) ?? '0') ? [] : [`${name} must be ${description}`],
+  )
+}
+
+// The timer behind it holds 24 days at most, and nobody waits that long for a process to stop.
+const LONGEST_GRACE_MS = 24 * 3_600_000
+
+function checkGrace(text: string | undefined): string[] {
+  if (text === undefined || (parseDuration(text) as number) <= LONGEST_GRACE_MS) return []
+  return ['SHUTDOWN_GRACE must be at most 24h']
 }
 
 function checkUrl(text: string | undefined, allowHttp: boolean): string[] {
@@ -125,6 +152,10 @@ function toConfig(environment: Environment): Config {
     },
     databaseUrl: environment.DATABASE_URL,
     keys: parseKeys(environment.API_KEYS, environment.OPERATOR_KEYS).keys,
+    eventSecrets: parseSecrets(environment.EVENT_SECRETS).secrets,
+    webhookSecret: environment.DIGITAL_SAMBA_WEBHOOK_SECRET,
+    bookingGraceMs: ms(environment.BOOKING_GRACE),
+    maxTargetsPerEvent: environment.MAX_TARGETS_PER_EVENT,
     callsPerMinute: environment.CALLS_PER_MINUTE,
     maxConcurrentCalls: environment.MAX_CONCURRENT_CALLS,
     retryForMs: ms(environment.RETRY_FOR),

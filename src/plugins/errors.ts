@@ -3,7 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem, type ProblemCode } from '../problem.ts'
 import { StorageError } from '../storage/errors.ts'
-import { mistakesOf } from './validation.ts'
+import { mistakesOf } from '../validation.ts'
 
 /** Every error of every kind leaves as application/problem+json. */
 export default fp(async function errors(app) {
@@ -18,7 +18,7 @@ export function pathOf(request: FastifyRequest): string {
 }
 
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = problemOf(error)
+  const problem = problemOf(error, request)
   if (problem.status >= 500) request.log.error({ err: error }, 'request.failed')
   void reply
     .status(problem.status)
@@ -30,15 +30,13 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
 
 // Fastify's own errors, by its codes. The details are ours: Fastify's name its internals.
 const FRAMEWORK: Record<string, [ProblemCode, string]> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'the content type must be application/json'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'the body must not be larger than 64 KiB'],
   FST_ERR_CTP_INVALID_JSON_BODY: ['bad-request', 'the body must be JSON'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['bad-request', 'the body must be as long as content-length says'],
   FST_ERR_BAD_URL: ['bad-request', 'the path must be a valid URL path'],
   FST_ERR_MAX_PARAM_LENGTH: ['path-too-long', 'the path must not be longer than 2 KiB'],
 }
 
-function problemOf(error: unknown): Problem {
+function problemOf(error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   if (error instanceof StorageError)
     return new Problem('storage-unavailable', 'nothing can be stored or read just now; try again shortly', {
@@ -50,11 +48,29 @@ function problemOf(error: unknown): Problem {
     const detail = mistakes.map((mistake) => `${mistake.pointer || 'the body'} ${mistake.detail}`).join('; ')
     return new Problem('invalid', detail, { mistakes })
   }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new Problem('unsupported-media-type', wantedType(request))
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('body-too-large', largestBody(request))
   const known = code ? FRAMEWORK[code] : undefined
   if (known) return new Problem(...known)
   if (statusCode && statusCode >= 400 && statusCode < 500)
     return new Problem('bad-request', 'the request cannot be understood')
   return new Problem('internal', 'the request was not carried out; the log has the request id')
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** what a route takes, where that is not application/json alone */
+    contentTypes?: string
+  }
+}
+
+function wantedType({ routeOptions }: FastifyRequest): string {
+  return `the content type must be ${routeOptions.config.contentTypes ?? 'application/json'}`
+}
+
+function largestBody({ routeOptions }: FastifyRequest): string {
+  return `the body must not be larger than ${(routeOptions.bodyLimit ?? 0) / 1024} KiB`
 }
 
 /** What is not even HTTP is answered before there is a request. */

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { DigitalSamba } from '../digital-samba/client.ts'
 import { SlidingBudget, WINDOW_MS } from '../worker/budget.ts'
 import { CallGate } from '../worker/call-gate.ts'
+import { Confirmer } from '../worker/confirmer.ts'
 import { prune } from '../worker/pruning.ts'
 import { Worker } from '../worker/worker.ts'
 import type { Config } from './config.ts'
@@ -27,16 +28,18 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
   const { maxConcurrentCalls: maxConcurrent, retryForMs } = config
   const callTimeoutMs = config.digitalSamba.timeoutMs
   const worker = new Worker({ ledger, digitalSamba, gate, log, maxConcurrent, retryForMs, callTimeoutMs })
+  const confirmer = new Confirmer({ ledger, digitalSamba, gate, log })
   const stop = new AbortController()
   app.decorate('gate', gate)
   app.addHook('onReady', async () => {
     worker.start()
+    confirmer.start()
     void prune(ledger, config.retentionDays, log, stop.signal)
   })
   // In preClose, so that attempts finish while the last requests are answered: both within the same grace.
   app.addHook('preClose', async () => {
     stop.abort()
-    await worker.stop(config.shutdownGraceMs)
+    await Promise.all([confirmer.stop(), worker.stop(config.shutdownGraceMs)])
     digitalSamba.close()
   })
 })

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { Webhook } from 'standardwebhooks'
 import type { Ending } from '../ending.ts'
 
 const SERVER = fileURLToPath(new URL('../server.ts', import.meta.url))
@@ -9,6 +11,17 @@ const SERVER = fileURLToPath(new URL('../server.ts', import.meta.url))
 export const KEYS = {
   booking: 'booking-key-of-the-demo-only',
   billing: 'billing-key-of-the-demo-only',
+}
+
+const secret = (text: string) => `whsec_${Buffer.from(text.padEnd(32, '-')).toString('base64')}`
+export const EVENT_SECRETS = {
+  booking: secret('booking-of-the-demo'),
+  billing: secret('billing-of-the-demo'),
+}
+
+export interface EventAnswer {
+  status: 'accepted' | 'duplicate' | 'stale' | 'ignored'
+  endings: string[]
 }
 
 /** A Curfew process of the demo's own, and its callers. */
@@ -48,6 +61,26 @@ export class DemoCurfew {
     const answer = await fetch(this.#url + path, { method: 'POST', headers, body: JSON.stringify(body) })
     if (!answer.ok) throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`)
     return (await answer.json()) as Ending
+  }
+
+  /** Sends a CloudEvent as `sender`, signed as Standard Webhooks say; resolves with its status and endings. */
+  async event(sender: 'billing' | 'booking', type: string, data: object): Promise<EventAnswer> {
+    const id = `demo-${randomUUID()}`
+    const body = JSON.stringify({ specversion: '1.0', id, source: `/${sender}`, type, data })
+    const now = new Date()
+    const answer = await fetch(`${this.#url}/v1/events`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/cloudevents+json',
+        'webhook-id': id,
+        'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+        'webhook-signature': new Webhook(EVENT_SECRETS[sender]).sign(id, now, body),
+      },
+      body,
+    })
+    if (!answer.ok) throw new Error(`${type} was answered ${answer.status}: ${await answer.text()}`)
+    const { events } = (await answer.json()) as { events: [EventAnswer] }
+    return events[0]
   }
 
   async get<T>(path: string): Promise<T> {

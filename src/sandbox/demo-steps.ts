@@ -14,8 +14,8 @@ export interface Stage {
   now: () => number
 }
 
-// On a busy machine; the service's own bar is 10 ms at the 99th percentile.
-const LATE_MS = 50
+// Generous, since a busy machine must not fail the demo; the service is held to 10 ms at the 99th percentile (bench/).
+const LATE_MS = 250
 const CROWD = 20
 
 export async function endsAtOnce({ sandbox, curfew, say, expect }: Stage): Promise<void> {

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../clock.ts'
-import { DemoCurfew, KEYS } from './demo-curfew.ts'
+import { DemoCurfew, EVENT_SECRETS, KEYS } from './demo-curfew.ts'
+import { followsBooking, suspendsAccount } from './demo-events.ts'
 import { narrator, printLedger } from './demo-report.ts'
 import {
   endsAtOnce,
@@ -28,6 +29,7 @@ const env = {
   DIGITAL_SAMBA_DEVELOPER_KEY: 'sandbox-developer-key',
   DATABASE_URL: `file:${join(folder, 'curfew.db')}`,
   API_KEYS: `booking:${KEYS.booking},billing:${KEYS.billing}`,
+  EVENT_SECRETS: `booking:${EVENT_SECRETS.booking},billing:${EVENT_SECRETS.billing}`,
 }
 const broken: string[] = []
 const expect = (kept: boolean, promise: string) => void (kept || broken.push(promise))
@@ -57,11 +59,14 @@ async function play(): Promise<void> {
   await endsOnTime(stage)
   await outlastsTrouble(stage)
   await saysWhyNot(stage)
+  await followsBooking(stage)
+  await suspendsAccount(stage)
   await survivesKill(stage)
   const endings = await printLedger(stage.curfew)
   expect(bystander.live, 'a session that nobody asked to end lives on')
-  expect(endings.filter(({ state }) => state === 'ended').length === 24, '24 endings are done')
+  expect(endings.filter(({ state }) => state === 'ended').length === 30, '30 endings are done')
   expect(endings.filter(({ state }) => state === 'failed').length === 1, 'one failed')
+  expect(endings.filter(({ state }) => state === 'cancelled').length === 1, 'one was taken back')
   if (broken.length === 0)
     process.stdout.write(
       '\nEverything was as promised, and the session that nobody asked about is still live.\n',

@@ -4,10 +4,17 @@ import { startSandbox } from './sandbox.ts'
 
 /** The sandbox and a Curfew that starts again on every change, for working on it. What is set already wins. */
 const KEY = 'booking-key-for-developing'
+const EVENT_SECRET = `whsec_${Buffer.from('event-secret-for-developing-only').toString('base64')}`
+const WEBHOOK_SECRET = 'webhook-secret-for-developing'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const sandbox = await startSandbox({ port: 4010 })
 const room = sandbox.createRoom({ friendlyUrl: 'demo-room', externalId: 'demo-external' })
 sandbox.startSession({ room: room.id })
+sandbox.createWebhook({
+  endpoint: `http://127.0.0.1:${process.env.PORT ?? 3000}/v1/webhooks/digital-samba`,
+  events: ['session_started', 'session_ended'],
+  authorizationHeader: WEBHOOK_SECRET,
+})
 
 const curfew = spawn(process.execPath, ['--watch', '--watch-path=src', 'src/server.ts'], {
   cwd: root,
@@ -18,6 +25,8 @@ const curfew = spawn(process.execPath, ['--watch', '--watch-path=src', 'src/serv
     DIGITAL_SAMBA_DEVELOPER_KEY: 'sandbox-developer-key',
     API_KEYS: `booking:${KEY}`,
     OPERATOR_KEYS: 'ops:operator-key-for-developing',
+    EVENT_SECRETS: `billing:${EVENT_SECRET}`,
+    DIGITAL_SAMBA_WEBHOOK_SECRET: WEBHOOK_SECRET,
     DATABASE_URL: 'file:./data/dev.db',
     LOG_FORMAT: 'pretty',
     ...process.env,
@@ -26,6 +35,7 @@ const curfew = spawn(process.execPath, ['--watch', '--watch-path=src', 'src/serv
 process.stdout.write(`sandbox on ${sandbox.url}; somebody is in demo-room. Try:
   curl -X POST -H 'Authorization: Bearer ${KEY}' http://127.0.0.1:3000/v1/rooms/demo-room/end
   curl -X POST ${sandbox.url}/sandbox/rooms/demo-room/enter      # and walk in again
+Events may be signed by billing with ${EVENT_SECRET}; docs/events.md shows how.
 `)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => curfew.kill(signal))
 curfew.once('exit', async (code) => {

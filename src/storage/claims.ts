@@ -1,5 +1,6 @@
-import { type SelectQueryBuilder, sql } from 'kysely'
+import type { SelectQueryBuilder } from 'kysely'
 import type { Failure, Outcome } from '../ending.ts'
+import { CONFIRM_AFTER_MS } from './confirmations.ts'
 import { PENDING } from './endings.ts'
 import { newId } from './ids.ts'
 import type { AttemptRow, Db, EndingRow, Engine, Tables, Trx } from './schema.ts'
@@ -14,7 +15,7 @@ export type Transition =
   | { to: 'released' }
 
 /** One end call as the worker saw it. */
-export type Call = Omit<AttemptRow, 'id' | 'ending_id' | 'attempt'>
+export type Call = Omit<AttemptRow, 'id' | 'ending_id' | 'attempt' | 'confirmed_at'>
 
 /**
  * Claims up to `limit` endings that are due and to be looked at by `now`, until `until` (all epoch ms): urgent ones
@@ -91,11 +92,15 @@ export async function recordAttempt(
   transition: Transition,
   now: number,
 ): Promise<EndingRow | undefined> {
-  if (calls.length > 0) await trx.insertInto('attempts').values(attemptRows(claimed, calls)).execute()
+  if (calls.length > 0)
+    await trx
+      .insertInto('attempts')
+      .values(attemptRows(claimed, calls, now))
+      .execute()
   if (transition.to === 'ended' && transition.outcome === 'ended') return recordSuccess(trx, claimed, now)
   return trx
     .updateTable('endings')
-    .set(changes(claimed, transition, now))
+    .set(await changes(trx, claimed, transition, now))
     .where('id', '=', claimed.id)
     .where('claim', '=', claimed.claim)
     .where('state', '=', PENDING)
@@ -113,6 +118,11 @@ function recordSuccess(trx: Trx, { id }: EndingRow, now: number) {
       finished_at: now,
       claimed_until: null,
       attempt: eb('attempt', '+', 1),
+      confirm_at: eb
+        .case()
+        .when('confirmed_at', 'is', null)
+        .then(now + CONFIRM_AFTER_MS)
+        .end(),
     }))
     .where('id', '=', id)
     .where((eb) => eb.or([eb('state', '=', PENDING), eb('outcome', '=', 'already_ended')]))
@@ -120,15 +130,15 @@ function recordSuccess(trx: Trx, { id }: EndingRow, now: number) {
     .executeTakeFirst()
 }
 
-function changes(claimed: EndingRow, transition: Transition, now: number) {
+async function changes(trx: Trx, claimed: EndingRow, transition: Transition, now: number) {
   const counted = { claimed_until: null, attempt: claimed.attempt + 1 }
   switch (transition.to) {
     case 'ended':
       return {
         ...counted,
         state: 'ended' as const,
-        outcome: outcomeOf(claimed, transition.outcome),
         finished_at: now,
+        ...(await ended(trx, claimed, transition.outcome, now)),
       }
     case 'failed':
       return { ...counted, state: 'failed' as const, failure: transition.failure, finished_at: now }
@@ -140,17 +150,25 @@ function changes(claimed: EndingRow, transition: Transition, now: number) {
 }
 
 // A room whose last session was gone at the second attempt was still ended by us if the first attempt ended one.
-function outcomeOf({ id }: EndingRow, otherwise: Outcome) {
-  return sql<Outcome>`case when exists (select 1 from attempts where ending_id = ${id} and result = 'ended')
-    then 'ended' else ${sql.lit(otherwise)} end`
+async function ended(trx: Trx, { id }: EndingRow, outcome: Outcome, now: number) {
+  const ours = await trx
+    .selectFrom('attempts')
+    .select('id')
+    .where('ending_id', '=', id)
+    .where('result', '=', 'ended')
+    .executeTakeFirst()
+  if (ours) return { outcome: 'ended' as const, confirm_at: now + CONFIRM_AFTER_MS }
+  return { outcome, confirmed_at: outcome === 'already_ended' ? now : null }
 }
 
-function attemptRows(claimed: EndingRow, calls: Call[]): AttemptRow[] {
+// "It was over already" is what a look-up said, so that session was seen.
+function attemptRows(claimed: EndingRow, calls: Call[], now: number): AttemptRow[] {
   return calls.map((call) => ({
     ...call,
     id: newId(call.started_at),
     ending_id: claimed.id,
     attempt: claimed.attempt + 1,
+    confirmed_at: call.result === 'already_ended' ? now : null,
   }))
 }
 

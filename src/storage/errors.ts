@@ -4,12 +4,18 @@ export class StorageError extends Error {
   readonly code = 'STORAGE_UNAVAILABLE'
 }
 
+/** One of the endings that it is about is being carried out at this moment: nothing was done; the same again in a moment. */
+export class InProgressError extends Error {
+  override readonly name = 'InProgressError'
+  readonly code = 'IN_PROGRESS'
+}
+
 /** Runs a piece of work on the database and tells its trouble (StorageError) from our mistakes (as they come). */
 export async function translated<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (isOurMistake(error)) throw error
+    if (error instanceof InProgressError || isOurMistake(error)) throw error
     throw new StorageError('the ledger cannot be reached or written now', { cause: error })
   }
 }

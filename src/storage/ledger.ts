@@ -1,6 +1,6 @@
 import { EventEmitter, once as onceEmitted } from 'node:events'
 import type { Clock } from '../clock.ts'
-import type { Instruction } from '../ending.ts'
+import type { EventMeaning, Instruction } from '../ending.ts'
 import { backlog } from './backlog.ts'
 import {
   type Call,
@@ -12,6 +12,13 @@ import {
   type Transition,
 } from './claims.ts'
 import { Commits } from './commits.ts'
+import {
+  claimConfirmation,
+  nextConfirmation,
+  postponeConfirmation,
+  reopen,
+  sessionSeenOver,
+} from './confirmations.ts'
 import { callsSince, endRefusal, loadControl, setControl } from './control.ts'
 import type { OpenDatabase } from './database.ts'
 import {
@@ -25,12 +32,17 @@ import {
   type Obstacle,
   retryEnding,
 } from './endings.ts'
-import { isUniqueViolation, StorageError, translated } from './errors.ts'
+import { InProgressError, isUniqueViolation, StorageError, translated } from './errors.ts'
+import { applyEvents, type EventResult } from './events.ts'
 import { type IdempotentRequest, once } from './idempotency.ts'
 import { pruneBatch } from './prune.ts'
 import { putEndings, type Stored } from './puts.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
 import { Together } from './together.ts'
+
+// An attempt takes seconds at most where the far side answers; whoever sent the events can wait for that.
+const WAIT_FOR_PROGRESS_MS = 5_000
+const LOOK_AGAIN_MS = 50
 
 /** What became of a request to store or change an ending. */
 export type Answer =
@@ -119,6 +131,51 @@ export class Ledger {
     return ending
   }
 
+  /**
+   * Carries out one sender's events in one transaction; what they change is changed together or not at all.
+   * `in-progress` where an ending that they are about was being carried out all the while.
+   */
+  async events(sender: string, events: EventMeaning[]): Promise<EventResult[] | { obstacle: 'in-progress' }> {
+    const until = this.clock.now() + WAIT_FOR_PROGRESS_MS
+    for (;;) {
+      try {
+        const results = await this.#write((trx, now) => applyEvents(trx, this.#engine, sender, events, now))
+        for (const { ending } of results.flatMap(({ changed }) => changed)) this.#announce(ending)
+        return results
+      } catch (error) {
+        if (!(error instanceof InProgressError)) throw error
+        if (this.clock.now() >= until) return { obstacle: 'in-progress' }
+        await this.clock.sleep(LOOK_AGAIN_MS)
+      }
+    }
+  }
+
+  /** `session` was seen not to be live. Returns the endings that are confirmed or over by it. */
+  async sessionSeenOver(session: string): Promise<EndingRow[]> {
+    const changed = await this.#write((trx, now) => sessionSeenOver(trx, session.toLowerCase(), now))
+    for (const ending of changed) this.#announce(ending)
+    return changed
+  }
+
+  nextConfirmation() {
+    return translated(nextConfirmation(this.#db))
+  }
+
+  claimConfirmation(leaseMs: number) {
+    return this.#write((trx, now) => claimConfirmation(trx, this.#engine, now, now + leaseMs))
+  }
+
+  postponeConfirmation(id: string, at: number | null) {
+    return this.#write((trx) => postponeConfirmation(trx, id, at))
+  }
+
+  /** See `reopen`: undefined where it is confirmed by now, or was reopened often enough. */
+  async reopen(seen: EndingRow): Promise<EndingRow | undefined> {
+    const ending = await this.#write((trx, now) => reopen(trx, seen, now))
+    if (ending) this.#announce(ending)
+    return ending
+  }
+
   /** Only for SQLite, where this process is the only one: frees what a predecessor held when it died. */
   clearClaims(): Promise<number> {
     return this.#engine === 'sqlite' ? this.#write((trx) => clearClaims(trx)) : Promise.resolve(0)
@@ -176,7 +233,14 @@ export class Ledger {
     return answer
   }
 
+  /** Tells `listener` when (epoch ms) the session of an ending is to be looked up. Returns how to stop it. */
+  onUnconfirmed(listener: (at: number) => void): () => void {
+    this.#events.on('unconfirmed', listener)
+    return () => void this.#events.off('unconfirmed', listener)
+  }
+
   #announce(ending: EndingRow): void {
+    if (ending.confirm_at !== null) this.#events.emit('unconfirmed', ending.confirm_at)
     if (ending.state === 'pending') this.#events.emit('work', ending.next_attempt_at)
     else this.#events.emit(`finished:${ending.id}`)
   }

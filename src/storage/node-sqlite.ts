@@ -12,7 +12,6 @@ export class NodeSqlite implements SqliteDatabase {
   readonly #statements = new Map<string, SqliteStatement>()
 
   constructor(file: string) {
-    mkdirSync(dirname(file), { recursive: true })
     this.#db = new DatabaseSync(file)
     // FULL: a commit is on the disk before anybody is told of it. WAL: one fsync for each commit, not two.
     this.#db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on')
@@ -44,6 +43,17 @@ function wrap(statement: StatementSync): SqliteStatement {
   }
 }
 
+// Only the last of the path: Node's recursive mkdir never returns for a path that cannot be, such as one in /proc.
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+const SQLITE_BUSY = 5
+
 /** Another process has this database. */
 export class DatabaseInUseError extends Error {
   override readonly name = 'DatabaseInUseError'
@@ -56,12 +66,13 @@ export class DatabaseInUseError extends Error {
  * @throws DatabaseInUseError
  */
 export function lockFile(file: string): { release(): void } {
-  mkdirSync(dirname(file), { recursive: true })
+  makeFolder(dirname(file))
   const lock = new DatabaseSync(`${file}.lock`)
   try {
     lock.exec('pragma busy_timeout = 0; pragma journal_mode = delete; begin exclusive')
   } catch (cause) {
     lock.close()
+    if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause
     const message = `another Curfew process is using ${file}; for several replicas use a postgres:// DATABASE_URL`
     throw new DatabaseInUseError(message, { cause })
   }

@@ -58,7 +58,7 @@ async function putTogether(trx: Trx, rows: EndingRow[], now: number): Promise<St
 }
 
 // What a replaced row keeps of what it was; all else is as it was asked for.
-const KEPT = ['id', 'created_at', 'attempt', 'claim', 'requested_by', 'key'] as const
+const KEPT = ['id', 'created_at', 'attempt', 'claim', 'reopened', 'requested_by', 'key'] as const
 type Kept = Pick<EndingRow, (typeof KEPT)[number]>
 
 const NOW = 'now'
@@ -134,5 +134,7 @@ function newRow(wish: Instruction, now: number): EndingRow {
     finished_at: null,
     confirmed_at: null,
     metadata: JSON.stringify(wish.metadata),
+    confirm_at: null,
+    reopened: 0,
   }
 }

@@ -28,8 +28,13 @@ export interface EndingsTable {
   failure: Failure | null
   created_at: number
   finished_at: number | null
+  /** When its session, or the last of its sessions, was seen not to be live. */
   confirmed_at: number | null
   metadata: string
+  /** When to look whether its session is really over; null where that is known or cannot be. */
+  confirm_at: number | null
+  /** How often it became pending again because its session was seen live after its end. */
+  reopened: number
 }
 
 /** One row for each end call, whoever made it and whatever became of its ending. */
@@ -43,6 +48,8 @@ export interface AttemptsTable {
   status: number | null
   result: Result
   error: string | null
+  /** When its session was seen not to be live. */
+  confirmed_at: number | null
 }
 
 export interface IdempotencyKeysTable {
@@ -61,8 +68,37 @@ export interface ControlTable {
   why: string
 }
 
+/** One row for each event that had an effect or came too late for one: a repeat is answered from it. */
+export interface EventsTable {
+  sender: string
+  source: string
+  id: string
+  type: string
+  status: 'accepted' | 'stale'
+  /** ids, as JSON */
+  endings: string
+  received_at: number
+}
+
+/** The newest event of each subject of a sender, and what its events have told so far. */
+export interface SubjectsTable {
+  sender: string
+  subject: string
+  time: number
+  /** Of two events of the same time the one with the higher precedence wins. */
+  precedence: number
+  /** 1 where the event said its time, 0 where its arrival counts. */
+  timed: number
+  /** JSON; only the events' own family knows what is in it */
+  memory: string
+  /** It may be forgotten when this is long past. */
+  matters_until: number
+}
+
 export interface Tables {
   endings: EndingsTable
+  events: EventsTable
+  subjects: SubjectsTable
   attempts: AttemptsTable
   idempotency_keys: IdempotencyKeysTable
   control: ControlTable

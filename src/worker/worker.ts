@@ -7,7 +7,7 @@ import { type AttemptReport, attempt } from './attempt.ts'
 import { type Permit, type Priority, RANK } from './budget.ts'
 import type { CallGate } from './call-gate.ts'
 import { SharedListing } from './listing.ts'
-import { logAttempt } from './log.ts'
+import { logAttempt, logSeenOver } from './log.ts'
 import { transitionFor } from './transition.ts'
 
 export interface WorkerOptions {
@@ -139,7 +139,9 @@ export class Worker {
     this.#cutting.signal.addEventListener('abort', cutShort, { signal: done.signal })
     void sleepUntil(this.#clock, this.#clock.now() + LONGEST_ATTEMPT_MS, done.signal).then(cutShort)
     try {
-      await this.#record(ending, await this.#attempt(ending, permit, cut.signal), leaseUntil)
+      const report = await this.#attempt(ending, permit, cut.signal)
+      await this.#record(ending, report, leaseUntil)
+      await this.#spread(report)
     } finally {
       done.abort()
     }
@@ -155,6 +157,14 @@ export class Worker {
     }
     const context = { signal, admit, made: gate.observe.bind(gate) }
     return attempt(ending, { digitalSamba, listing: this.#listing, context })
+  }
+
+  /** A session that was seen to be over already is over for whoever else was to end it. */
+  async #spread({ calls }: AttemptReport): Promise<void> {
+    const { ledger, log } = this.#options
+    const over = calls.filter(({ result }) => result === 'already_ended')
+    for (const session of new Set(over.map((call) => call.session)))
+      logSeenOver(log, session, await ledger.sessionSeenOver(session), 'look-up')
   }
 
   /** Writes the report down, and keeps trying while the claim holds: a result that is lost is a call made twice. */

@@ -16,14 +16,18 @@ export interface Process {
 }
 
 /** A Curfew process of its own. Resolves when it is ready; rejects with its output where it exits before. */
-export async function startProcess(env: Record<string, string>, cwd = '/'): Promise<Process> {
-  const child = spawn(process.execPath, [SERVER], {
+export async function startProcess(
+  env: Record<string, string>,
+  cwd = '/',
+  server = SERVER,
+): Promise<Process> {
+  const child = spawn(process.execPath, [server], {
     cwd,
     env: { PATH: process.env.PATH, TZ: process.env.TZ, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []
-  const exited = once(child, 'exit').then(([code]) => code as number | null)
+  const exited = once(child, 'close').then(([code]) => code as number | null)
   const ready = new Promise<string>((resolve) => {
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream as NonNullable<typeof stream> }).on('line', (line) => {

@@ -1,7 +1,9 @@
 import type { Migration } from 'kysely/migration'
 import { migration as endings } from './001-endings.ts'
+import { migration as events } from './002-events.ts'
 
 /** In the order of their names. Append; never edit or reorder. */
 export const migrations: Record<string, Migration> = {
   '001-endings': endings,
+  '002-events': events,
 }

@@ -1,6 +1,7 @@
-import type { FastifySchemaValidationError } from 'fastify'
-import type { Mistake } from '../problem.ts'
-import { parseTime } from '../time.ts'
+import { Ajv } from 'ajv'
+import type { TSchema } from 'typebox'
+import type { Mistake } from './problem.ts'
+import { parseTime } from './time.ts'
 
 /** Nothing is coerced, filled in or dropped; `verbose` brings the schema whose `description` says what would be right. */
 export const ajvOptions = {
@@ -14,8 +15,15 @@ export const ajvOptions = {
   },
 } as const
 
-interface VerboseError extends FastifySchemaValidationError {
-  schema?: unknown
+/** What Ajv says of a value, by itself or through Fastify. */
+export interface SchemaError {
+  instancePath: string
+  keyword: string
+  params: Record<string, unknown>
+  message?: string
+}
+
+interface VerboseError extends SchemaError {
   parentSchema?: {
     description?: string
     type?: string
@@ -23,8 +31,17 @@ interface VerboseError extends FastifySchemaValidationError {
   }
 }
 
+let ajv: Ajv | undefined
+
+/** Checks what does not come to Fastify as a body of its own; the same words for the same mistakes. */
+export function checker(schema: TSchema): (value: unknown) => Mistake[] {
+  ajv ??= new Ajv(ajvOptions.customOptions)
+  const validate = ajv.compile(schema)
+  return (value) => (validate(value) ? [] : mistakesOf(validate.errors as SchemaError[]))
+}
+
 /** One mistake for each place, in the words of the schema's descriptions. */
-export function mistakesOf(errors: FastifySchemaValidationError[]): Mistake[] {
+export function mistakesOf(errors: SchemaError[]): Mistake[] {
   const found = new Map<string, string>()
   for (const error of errors as VerboseError[]) {
     const mistake = mistakeOf(error)

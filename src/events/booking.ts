@@ -1,0 +1,132 @@
+import { type TProperties, Type } from 'typebox'
+import { type Change, type Target, Time } from '../ending.ts'
+import type { Mistake } from '../problem.ts'
+import { oneYearAfter, parseTime } from '../time.ts'
+import type { AnyHandler, Event, Handler, Setting } from './handler.ts'
+import { type TargetFields, targetFields, targetMistakes, targetOf } from './target.ts'
+
+const BookingId = Type.String({
+  minLength: 1,
+  maxLength: 190,
+  pattern: '^[^\\p{Cc}\\p{Cs}]+$',
+  description: 'the id of a booking: 1 to 190 characters, none of them a control character',
+})
+const data = <T extends TProperties>(properties: T) =>
+  Type.Object(
+    { bookingId: BookingId, ...targetFields, ...properties },
+    { additionalProperties: false, description: 'an object with bookingId' },
+  )
+
+interface BookingData extends TargetFields {
+  bookingId: string
+  startsAt?: string
+  endsAt?: string
+}
+
+/** Something that was told, and when it was true (epoch ms). */
+type Told<T> = { value: T; time: number }
+
+/** A booking as its events tell it. Each may leave open what another has said. */
+interface Booking {
+  bookingId: string
+  cancelled: boolean
+  /** when the newest event arrived */
+  at: number
+  target?: Told<Target>
+  startsAt?: Told<number>
+  endsAt?: Told<number>
+  event: { source: string; id: string; type: string }
+}
+
+const common = {
+  subject: ({ bookingId }: BookingData) => `booking:${bookingId}`,
+  decide: (booking: Booking, setting: Setting) =>
+    booking.cancelled ? cancelled(booking, setting) : scheduled(booking, setting),
+  mattersUntil: ({ endsAt }: Booking) => endsAt?.value ?? 0,
+}
+
+const scheduling: Handler<BookingData, Booking> = {
+  ...common,
+  schema: data({ endsAt: Time, startsAt: Type.Optional(Time) }),
+  mistakes: (booking, setting) => [...targetMistakes(booking, ''), ...timeMistakes(booking, setting)],
+  learn: (before, event, newest, { now }) => learn(before, event, newest, now, false),
+}
+
+const cancelling: Handler<BookingData, Booking> = {
+  ...common,
+  schema: data({ endsAt: Type.Optional(Time), startsAt: Type.Optional(Time) }),
+  mistakes: (booking, setting) => [...targetMistakes(booking, '', true), ...timeMistakes(booking, setting)],
+  precedence: 1,
+  learn: (before, event, newest, { now }) => learn(before, event, newest, now, true),
+}
+
+/** Bookings of rooms: their end is the end of what happens in the room. */
+export const booking: Record<string, AnyHandler> = {
+  'booking.scheduled': scheduling,
+  'booking.rescheduled': scheduling,
+  'booking.cancelled': cancelling,
+}
+
+function timeMistakes({ startsAt, endsAt }: BookingData, { now, bookingGraceMs }: Setting): Mistake[] {
+  if (endsAt === undefined) return []
+  const end = parseTime(endsAt) as number
+  if (end + bookingGraceMs > oneYearAfter(now))
+    return [{ pointer: '/endsAt', detail: 'must be at most a year ahead' }]
+  if (startsAt !== undefined && (parseTime(startsAt) as number) > end)
+    return [{ pointer: '/endsAt', detail: 'must not be before startsAt' }]
+  return []
+}
+
+function learn(
+  before: Booking | undefined,
+  event: Event<BookingData>,
+  newest: boolean,
+  now: number,
+  isCancelled: boolean,
+): Booking {
+  const { source, id, type, data } = event
+  const time = event.time ?? now
+  const news = { bookingId: data.bookingId, cancelled: isCancelled, at: now, event: { source, id, type } }
+  return {
+    ...(newest || !before ? news : before),
+    ...later('target', before?.target, targetOf(data), time),
+    ...later('startsAt', before?.startsAt, timeOf(data.startsAt), time),
+    ...later('endsAt', before?.endsAt, timeOf(data.endsAt), time),
+  }
+}
+
+/** What was told last of a field counts, whatever the order in which it arrives. */
+function later<K extends string, T>(name: K, known: Told<T> | undefined, value: T | undefined, time: number) {
+  const told = value !== undefined && (!known || time >= known.time) ? { value, time } : known
+  return (told ? { [name]: told } : {}) as { [name in K]?: Told<T> }
+}
+
+const timeOf = (text: string | undefined) => (text === undefined ? undefined : parseTime(text))
+
+/** Its end is due when it is over, even where that is past: a later meeting in the room is none of its business. */
+function scheduled(booking: Booking, setting: Setting): Change {
+  const { target, endsAt } = booking
+  // Both are required where a booking is scheduled.
+  if (!target || !endsAt) return { put: [] }
+  return {
+    put: [ending(booking, setting, target.value, endsAt.value + setting.bookingGraceMs, 'booking_over')],
+  }
+}
+
+/** One that had not begun ends nothing: whatever is live in its room is somebody else's meeting. So is what began after it. */
+function cancelled(booking: Booking, setting: Setting): Change {
+  const { target, startsAt, endsAt, at } = booking
+  const withdraw = { key: keyOf(booking) }
+  const hadBegun = startsAt === undefined || startsAt.value <= at
+  if (!target || !hadBegun) return { withdraw, put: [] }
+  const dueAt = endsAt ? Math.min(at, endsAt.value + setting.bookingGraceMs) : at
+  return { withdraw, put: [ending(booking, setting, target.value, dueAt, 'booking_cancelled')] }
+}
+
+function ending(booking: Booking, { sender }: Setting, target: Target, dueAt: number, reason: string) {
+  const key = keyOf(booking)
+  const metadata = { event: booking.event }
+  return { target, dueAt, reason, requestedBy: sender, key, subject: key, urgent: false, metadata }
+}
+
+const keyOf = ({ bookingId }: Booking) => `booking:${bookingId}`

@@ -1,0 +1,31 @@
+import { EventEmitter } from 'node:events'
+import fp from 'fastify-plugin'
+
+/** A session that began, as a webhook told; Digital Samba names it and its room by their ids only. */
+export interface StartedSession {
+  session: string
+  room: string | undefined
+}
+
+/** What has been noticed of the far side, for whoever in this process has a use for it. */
+export class Notices {
+  readonly #events = new EventEmitter()
+
+  sessionStarted(started: StartedSession): void {
+    this.#events.emit('session_started', started)
+  }
+
+  onSessionStarted(listener: (started: StartedSession) => void): void {
+    this.#events.on('session_started', listener)
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    notices: Notices
+  }
+}
+
+export default fp(async function notices(app) {
+  app.decorate('notices', new Notices())
+})

@@ -1,0 +1,155 @@
+import type { Logger } from 'pino'
+import { type Clock, sleepUntil } from '../clock.ts'
+import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
+import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
+import { STILL_LIVE_AFTER_MS, type Unconfirmed } from '../storage/confirmations.ts'
+import type { Ledger } from '../storage/ledger.ts'
+import type { EndingRow } from '../storage/schema.ts'
+import { type Permit, RANK } from './budget.ts'
+import { type CallGate, CallsHeldError } from './call-gate.ts'
+import { logSeenOver } from './log.ts'
+
+export interface ConfirmerOptions {
+  ledger: Ledger
+  digitalSamba: DigitalSamba
+  gate: CallGate
+  log: Logger
+}
+
+// Few: what is confirmed is over already, and nobody waits for it.
+const MOST_AT_ONCE = 4
+const LEASE_MS = 120_000
+const LOOK_AGAIN_MS = 10_000
+const YIELD_MS = 1_000
+const LONGEST_WAIT_MS = 3_600_000
+
+/**
+ * Looks up sessions that were ended and of which no webhook has told since, so that every ending is confirmed or, where
+ * its session lives on, done again. It gives way to endings that are due.
+ */
+export class Confirmer {
+  readonly #options: ConfirmerOptions
+  readonly #clock: Clock
+  readonly #running = new Set<Promise<void>>()
+  readonly #stopping = new AbortController()
+  #wake = new AbortController()
+  #sleepsUntil = Number.POSITIVE_INFINITY
+  #loop: Promise<void> | undefined
+
+  constructor(options: ConfirmerOptions) {
+    this.#options = options
+    this.#clock = options.ledger.clock
+  }
+
+  start(): void {
+    const stopListening = this.#options.ledger.onUnconfirmed((at) => {
+      if (at < this.#sleepsUntil) this.#wake.abort()
+    })
+    this.#loop = this.#run().finally(stopListening)
+  }
+
+  /** Cuts look-ups short; whoever comes next does them. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#wake.abort()
+    await this.#loop
+    await Promise.all(this.#running)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#turn()
+      } catch (error) {
+        if (!(error instanceof CallsHeldError)) this.#options.log.error({ err: error }, 'confirmer.trouble')
+        await this.#clock.sleep(YIELD_MS, this.#stopping.signal)
+      }
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const { ledger, gate } = this.#options
+    this.#wake = new AbortController()
+    if (this.#stopping.signal.aborted) return
+    if (this.#running.size >= MOST_AT_ONCE) return void (await Promise.race(this.#running))
+    const next = await ledger.nextConfirmation()
+    if (next === undefined || next > this.#clock.now()) return this.#sleep(next)
+    if (gate.refused || (await ledger.firstDue())) return this.#clock.sleep(YIELD_MS, this.#stopping.signal)
+    const permit = await gate.permit({ rank: RANK.sweep, at: next }, this.#stopping.signal)
+    const found = await ledger.claimConfirmation(LEASE_MS).catch((error) => {
+      permit.giveBack()
+      throw error
+    })
+    if (found) this.#begin(found, permit)
+    else permit.giveBack()
+  }
+
+  async #sleep(next: number | undefined): Promise<void> {
+    const lookAgain = this.#clock.now() + LOOK_AGAIN_MS
+    this.#sleepsUntil = Math.min(next ?? lookAgain, lookAgain)
+    await sleepUntil(this.#clock, this.#sleepsUntil, this.#wake.signal)
+    this.#sleepsUntil = Number.POSITIVE_INFINITY
+  }
+
+  #begin(found: Unconfirmed, permit: Permit): void {
+    const { log } = this.#options
+    const running = this.#confirm(found, permit)
+      .catch((error) => log.error({ err: error, ending: found.ending.id }, 'confirmer.trouble'))
+      .finally(() => {
+        permit.giveBack()
+        this.#running.delete(running)
+      })
+    this.#running.add(running)
+  }
+
+  async #confirm({ ending, sessions }: Unconfirmed, first: Permit): Promise<void> {
+    const seen = new Set<Sight>()
+    for (const [i, session] of sessions.entries())
+      seen.add(await this.#look(session, i === 0 ? first : undefined))
+    if (seen.has('live')) await this.#stillLive(ending)
+    else if (seen.has('unknown')) await this.#later(ending)
+  }
+
+  async #look(session: string, first: Permit | undefined): Promise<Sight> {
+    const { digitalSamba, gate, ledger, log } = this.#options
+    const signal = this.#stopping.signal
+    let held = first
+    const admit = async () => {
+      const permit = held ?? (await gate.permit({ rank: RANK.sweep, at: this.#clock.now() }, signal))
+      held = undefined
+      permit.spend()
+    }
+    const context: CallContext = { signal, admit, made: gate.observe.bind(gate) }
+    try {
+      const { live } = await digitalSamba.session(session, context)
+      if (live) return 'live'
+    } catch (error) {
+      if (error instanceof CallsHeldError) return 'unknown'
+      if (!(error instanceof DigitalSambaError)) throw error
+      // It answered 2xx to its end, so it did exist: it went with its room.
+      if (!(error instanceof NotFoundError)) return 'unknown'
+    }
+    logSeenOver(log, session, await ledger.sessionSeenOver(session), 'look-up')
+    return 'over'
+  }
+
+  /** Right after its end a session may still be shown as live; a minute later it was not ended. */
+  async #stillLive(ending: EndingRow): Promise<void> {
+    const { ledger, log } = this.#options
+    const believedUntil = (ending.finished_at ?? 0) + STILL_LIVE_AFTER_MS
+    if (this.#clock.now() < believedUntil) return ledger.postponeConfirmation(ending.id, believedUntil)
+    const about = { ending: ending.id, requestedBy: ending.requested_by, reason: ending.reason }
+    const reopened = await ledger.reopen(ending)
+    if (reopened) log.warn({ ...about, reopened: reopened.reopened }, 'ending.reopened')
+    else log.error({ ...about, reopened: ending.reopened }, 'ending.not_confirmed')
+  }
+
+  /** It could not be looked up: the longer that has been so, the longer until the next time. */
+  #later(ending: EndingRow): Promise<void> {
+    const now = this.#clock.now()
+    const wait = Math.min(Math.max(now - (ending.finished_at ?? now), STILL_LIVE_AFTER_MS), LONGEST_WAIT_MS)
+    return this.#options.ledger.postponeConfirmation(ending.id, now + wait)
+  }
+}
+
+type Sight = 'live' | 'over' | 'unknown'

@@ -1,0 +1,36 @@
+import t from 'tap'
+import { problems, REQUIRED } from './cases.ts'
+import { BAD } from './values.ts'
+
+// Ajv takes what JavaScript's Number() takes for a number, and compares no infinity with a maximum.
+const ODD = ['Infinity', '1e999', '0x50', '0b1010000', '8e1', '+80', '80.0', ' ', '\t', ' 80']
+const NUMBERS = Object.entries(BAD)
+  .filter(([, { wanted }]) => wanted.startsWith('a whole number'))
+  .map(([name]) => name)
+t.test('a whole number is written in digits', async (t) => {
+  for (const name of NUMBERS)
+    for (const value of ODD)
+      t.same(
+        (await problems({ ...REQUIRED, [name]: value })).map((line) => line.split(' ')[0]),
+        [name],
+        `${name}=${JSON.stringify(value)}`,
+      )
+})
+
+t.test('a grace that no timer can hold is refused', async (t) => {
+  for (const value of ['600h', '999999999s', '999999999h'])
+    t.match(await problems({ ...REQUIRED, SHUTDOWN_GRACE: value }), [/^SHUTDOWN_GRACE must /], value)
+})
+
+t.test('credentials that no request can carry are refused', async (t) => {
+  for (const value of ['a\nkey', 'a-key\n\n'])
+    t.match(
+      await problems({ ...REQUIRED, DIGITAL_SAMBA_DEVELOPER_KEY: value, DIGITAL_SAMBA_AUTH: 'bearer' }),
+      [/^DIGITAL_SAMBA_DEVELOPER_KEY must /],
+      JSON.stringify(value),
+    )
+})
+
+t.test('a ledger that is not on disk is refused', async (t) =>
+  t.match(await problems({ ...REQUIRED, DATABASE_URL: 'file::memory:' }), [/^DATABASE_URL must /]),
+)

@@ -1,0 +1,150 @@
+import type { Name } from './cases.ts'
+
+const KEYS_WANTED =
+  'a list such as booking:KEY,billing:KEY, where a name is lower-case letters, digits and -, and a KEY 24 or more of A-Z a-z 0-9 _ -'
+
+/**
+ * What has to be refused, and what the line then says would have been right. The names of callers, the hosts and the
+ * keys are none that a line gives as an example, so that one that repeated them would show.
+ */
+export const BAD: { [name in Name]?: { wanted: string; values: string[] } } = {
+  PORT: {
+    wanted: 'a whole number from 0 to 65535',
+    values: ['-1', '65536', '80.5', '8O80', '３０００', '1_000', '3000,', 'http', 'true', 'null', 'NaN'],
+  },
+  LOG_LEVEL: {
+    wanted: 'one of fatal, error, warn, info, debug, trace, silent',
+    values: ['INFO', 'warning', 'verbose', '30', 'info ', 'info,debug', 'off'],
+  },
+  LOG_FORMAT: { wanted: 'one of json, pretty', values: ['JSON', 'text', 'logfmt', 'json5', 'true'] },
+  DIGITAL_SAMBA_URL: {
+    wanted: 'a URL such as https://api.digitalsamba.com',
+    values: [
+      'api.example.org',
+      '//api.example.org',
+      'ftp://api.example.org',
+      'HTTPS//api.example.org',
+      'https://',
+      'https:///',
+      'https://:443',
+      'https://[::1',
+      'https://api.example.org:99999',
+      'https://api.example.org/api/v1',
+      'https://api.example.org//',
+      'https://api.example.org?a=b',
+      'https://api.example.org/#a',
+      'https://somebody:sEcReT-password@api.example.org',
+      'https://sEcReT-token@api.example.org/',
+      'https://api example.org',
+      ' https://api.example.org',
+    ],
+  },
+  DIGITAL_SAMBA_ALLOW_HTTP: { wanted: 'one of true, false', values: ['TRUE', 'yes', '1', 'on', 'true '] },
+  DIGITAL_SAMBA_AUTH: {
+    wanted: 'one of basic, bearer, bearer-team',
+    values: ['Basic', 'token', 'bearer_team', 'basic,bearer', 'none'],
+  },
+  DATABASE_URL: {
+    wanted: 'file:PATH for SQLite or postgres://USER:PASSWORD@HOST/DATABASE',
+    values: [
+      'curfew.db',
+      './data/other.db',
+      'file:',
+      'sqlite:other.db',
+      'mysql://curfew:sEcReT-password@db/curfew',
+      'postgres:',
+      'postgres://',
+      'postgres:curfew:sEcReT-password@db/curfew',
+      'postgres://curfew:sEcReT-password@db:port/curfew',
+      'postgres://curfew:sEcReT/pass?word@db/curfew',
+      'postgres://[::1/curfew',
+    ],
+  },
+  API_KEYS: {
+    wanted: KEYS_WANTED,
+    values: keyLists('caller'),
+  },
+  OPERATOR_KEYS: {
+    wanted: KEYS_WANTED,
+    values: keyLists('operator'),
+  },
+  CALL_TIMEOUT_MS: {
+    wanted: 'a whole number from 100 to 60000',
+    values: ['99', '60001', '0', '-5000', '5s', '250.5', '5000ms', '5,000'],
+  },
+  CALLS_PER_MINUTE: {
+    wanted: 'a whole number from 1 to 100000',
+    values: ['0', '100001', '-1', '900/min', '0.5', 'unlimited'],
+  },
+  MAX_CONCURRENT_CALLS: {
+    wanted: 'a whole number from 1 to 1000',
+    values: ['0', '1001', '-1', '9.9', 'ten'],
+  },
+  DIGITAL_SAMBA_WEBHOOK_SECRET: {
+    wanted: '16 or more printable characters, without a space',
+    values: ['sEcReT-too-short', 'sEcReT with spaces in it', 'sEcReT-0123456789\n', 'sEcReT-0123456789é'].map(
+      (v, i) => (i ? v : v.slice(0, 15)),
+    ),
+  },
+  EVENT_SECRETS: {
+    wanted:
+      'a list such as billing:whsec_SECRET, where a name is lower-case letters, digits and -, and a SECRET at least 24 bytes in base64',
+    values: secretLists(),
+  },
+  MAX_TARGETS_PER_EVENT: { wanted: 'a whole number from 1 to 10000', values: ['0', '10001', '-1', 'all'] },
+  BOOKING_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
+  RETRY_FOR: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
+  SHUTDOWN_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
+  RETENTION_DAYS: {
+    wanted: 'a whole number from 1 to 36500',
+    values: ['0', '36501', '-90', '90d', '1.5', 'forever'],
+  },
+}
+
+function durations(): string[] {
+  return ['21', 'h', '-7h', '+7h', '1.5h', '7 h', ' 7h', '7H', '1d', 'PT7H', '1h30m', '7h\n', '9999999999s']
+}
+
+function secretLists(): string[] {
+  const secret = `whsec_${'sEcReT0123456789+/AB'.padEnd(32, 'x')}`
+  return [
+    secret,
+    'sender:',
+    `sender:${secret.slice(6)}`,
+    `sender:${secret.slice(0, 37)}`,
+    `sender: ${secret}`,
+    `sender:${secret},`,
+    `sender:${secret};other:${secret}`,
+    `SENDER:${secret}`,
+    `sender:${secret}-_`,
+    `sender:${secret}===`,
+  ]
+}
+
+function keyLists(name: string): string[] {
+  const key = 'sEcReT-0123456789-abcdefg'
+  return [
+    key,
+    name,
+    `${name}:`,
+    `:${key}`,
+    `${name}:${key.slice(0, 23)}`,
+    `${name}=${key}`,
+    `${name}: ${key}`,
+    `${name}:${key} `,
+    `${name}:${key}\n`,
+    `${name}:${key},`,
+    `,${name}:${key}`,
+    `${name}:${key},,other-${name}:${key}x`,
+    `${name}:${key}, other-${name}:${key}x`,
+    `${name}:${key};other-${name}:${key}x`,
+    `${name}:${key},other-${name}:short`,
+    `${name.toUpperCase()}:${key}`,
+    `1${name}:${key}`,
+    `-${name}:${key}`,
+    `${name}_x:${key}`,
+    `${name}:${key}+/=`,
+    `${name}:${key}é`,
+    `"${name}:${key}"`,
+  ]
+}
