@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
-import { startProcess } from '../test/helper/process.ts'
 import { KEYS } from '../test/helper/service.ts'
 import { median, type Row } from './measure.ts'
+import { startMeasured } from './process.ts'
 
 const SECONDS = 4
 const ROUNDS = 3
@@ -14,7 +14,7 @@ const SESSION = 'edb7a1cb-0627-44ed-9ae4-62a344d6e8a9'
 export async function acceptance(env: Record<string, string>, engine: string): Promise<Row[]> {
   const bare = spawn(process.execPath, [fileURLToPath(new URL('./bare.ts', import.meta.url))])
   const [address] = await once(bare.stdout, 'data')
-  const curfew = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  const curfew = await startMeasured(env)
   const rows: Row[] = []
   for (const connections of [1, 10, 100]) {
     const rates = { bare: [] as number[], curfew: [] as number[] }
@@ -31,8 +31,7 @@ export async function acceptance(env: Record<string, string>, engine: string): P
     ])
   }
   bare.kill('SIGTERM')
-  curfew.signal('SIGTERM')
-  await curfew.exited
+  await curfew.end('SIGTERM')
   return rows
 }
 

@@ -24,8 +24,9 @@ for (let i = 0; i < CROWD; i += 1) {
     body: JSON.stringify({ dueAt }),
   })
 }
-await sandbox.waitForCalls((calls) => calls.filter(({ status }) => status === 200).length === CROWD)
-const took = ((sandbox.calls.at(-1)?.at ?? 0) - Date.parse(dueAt)) / 1000
+const ended = () => sandbox.calls.filter(({ operation, status }) => operation === 'end' && status === 200)
+await sandbox.waitForCalls(() => ended().length === CROWD)
+const took = ((ended().at(-1)?.at ?? 0) - Date.parse(dueAt)) / 1000
 const least = 60 * (CROWD / PER_MINUTE - 1)
 const wasted = sandbox.calls.filter(({ status }) => status === 429).length
 process.stdout.write(

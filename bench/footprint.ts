@@ -2,9 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
 import { openDatabase } from '../src/storage/database.ts'
 import { Ledger } from '../src/storage/ledger.ts'
-import { startProcess } from '../test/helper/process.ts'
 import { wish } from '../test/helper/wishes.ts'
 import { median, type Row, residentMb } from './measure.ts'
+import { startMeasured } from './process.ts'
 
 const STARTS = 5
 const PENDING = 100_000
@@ -15,17 +15,15 @@ export async function footprint(env: Record<string, string>): Promise<Row[]> {
   let idle = 0
   for (let i = 0; i < STARTS; i += 1) {
     const began = performance.now()
-    const curfew = await startProcess({ ...env, LOG_LEVEL: 'info' })
+    const curfew = await startMeasured(env)
     starts.push(performance.now() - began)
     if (i === 0) idle = await memory(curfew.pid)
-    curfew.signal('SIGTERM')
-    await curfew.exited
+    await curfew.end('SIGTERM')
   }
   await fill(env.DATABASE_URL as string)
-  const curfew = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  const curfew = await startMeasured(env)
   const full = await memory(curfew.pid)
-  curfew.signal('SIGTERM')
-  await curfew.exited
+  await curfew.end('SIGTERM')
   return [
     ['start to ready (median of 5)', `${Math.round(median(starts))} ms`, '1000 ms'],
     ['resident memory, idle', `${idle} MB`, '120 MB'],

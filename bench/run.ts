@@ -6,6 +6,7 @@ import { createDatabase, startPostgres } from '../test/helper/postgres.ts'
 import { environment } from '../test/helper/service.ts'
 import { acceptance } from './acceptance.ts'
 import { footprint } from './footprint.ts'
+import { intake } from './intake.ts'
 import type { Row } from './measure.ts'
 import { acceptToCall, lateness, recovery } from './timeliness.ts'
 
@@ -33,6 +34,7 @@ for (const engine of ['sqlite', 'postgres']) {
   note(await acceptToCall(await fresh(engine), sandbox, engine))
   note(await recovery(await fresh(engine), sandbox, engine))
   note(...(await acceptance(await fresh(engine), engine)))
+  note(...(await intake(await fresh(engine), engine)))
 }
 
 await sandbox.close()

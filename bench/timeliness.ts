@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Sandbox } from '../src/sandbox/sandbox.ts'
-import { type Process, startProcess } from '../test/helper/process.ts'
 import { KEYS } from '../test/helper/service.ts'
 import { percentile, type Row } from './measure.ts'
+import { type Measured, startMeasured } from './process.ts'
 
-async function ask(curfew: Process, session: string, body: object): Promise<void> {
+async function ask(curfew: Measured, session: string, body: object): Promise<void> {
   const answer = await fetch(`${curfew.url}/v1/sessions/${session}/end`, {
     method: 'POST',
     headers: { authorization: `Bearer ${KEYS.booking}`, 'content-type': 'application/json' },
@@ -20,8 +20,12 @@ function startSessions(sandbox: Sandbox, count: number): string[] {
   return Array.from({ length: count }, () => sandbox.startSession({ room }).id)
 }
 
+// Look-ups that confirm what was ended are calls as well.
+const ends = (sandbox: Sandbox) => sandbox.calls.filter(({ operation }) => operation === 'end')
+const allEnded = (sandbox: Sandbox, count: number) =>
+  sandbox.waitForCalls((calls) => calls.length >= count && calledAt(sandbox).size >= count)
 const calledAt = (sandbox: Sandbox) =>
-  new Map(sandbox.calls.map(({ session, at }) => [session as string, at] as const))
+  new Map(ends(sandbox).map(({ session, at }) => [session as string, at] as const))
 const figures = (late: number[]) =>
   `p50 ${percentile(late, 0.5)} ms, p99 ${percentile(late, 0.99)} ms, most ${Math.max(...late)} ms`
 
@@ -31,7 +35,7 @@ export async function acceptToCall(
   sandbox: Sandbox,
   engine: string,
 ): Promise<Row> {
-  const curfew = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  const curfew = await startMeasured(env)
   await warmUp(curfew, sandbox)
   const sessions = startSessions(sandbox, 250)
   const asked = new Map<string, number>()
@@ -40,55 +44,51 @@ export async function acceptToCall(
     void ask(curfew, session, {})
     await pause(20)
   }
-  await sandbox.waitForCalls(sessions.length)
+  await allEnded(sandbox, sessions.length)
   const late = [...calledAt(sandbox)].map(([session, at]) => at - (asked.get(session) as number))
-  curfew.signal('SIGTERM')
-  await curfew.exited
+  await curfew.end('SIGTERM')
   return [`accept to call, ${engine}, 50 a second`, figures(late), '']
 }
 
 /** The first call of 500 endings whose due times are spread over 5 seconds, against those times. */
 export async function lateness(env: Record<string, string>, sandbox: Sandbox, engine: string): Promise<Row> {
-  const curfew = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  const curfew = await startMeasured(env)
   await warmUp(curfew, sandbox)
   const sessions = startSessions(sandbox, 500)
   const begin = Date.now() + 3000
   const due = new Map(sessions.map((session, i) => [session, begin + i * 10]))
   for (const [session, at] of due) await ask(curfew, session, { dueAt: new Date(at).toISOString() })
-  await sandbox.waitForCalls(sessions.length)
+  await allEnded(sandbox, sessions.length)
   const late = [...calledAt(sandbox)].map(([session, at]) => at - (due.get(session) as number))
   // On PostgreSQL its clock counts, which may be a millisecond or two from the one that is read here.
   if (Math.min(...late) < (engine === 'sqlite' ? 0 : -3))
     throw new Error('a session was ended before its time')
-  curfew.signal('SIGTERM')
-  await curfew.exited
+  await curfew.end('SIGTERM')
   return [`lateness, ${engine}, 500 over 5 s`, figures(late), `p99 ${engine === 'sqlite' ? 10 : 25} ms`]
 }
 
 // The first calls of a process load code and open connections; a service that has run for a minute has done both.
-async function warmUp(curfew: Process, sandbox: Sandbox): Promise<void> {
+async function warmUp(curfew: Measured, sandbox: Sandbox): Promise<void> {
   const sessions = startSessions(sandbox, 50)
   for (const session of sessions) await ask(curfew, session, {})
-  await sandbox.waitForCalls(sessions.length)
+  await allEnded(sandbox, sessions.length)
 }
 
 /** 500 accepted and unfinished at a kill -9, 200 ms a call: from the restart to the last call. */
 export async function recovery(env: Record<string, string>, sandbox: Sandbox, engine: string): Promise<Row> {
-  const before = await startProcess({ ...env, LOG_LEVEL: 'info' })
+  const before = await startMeasured(env)
   const sessions = startSessions(sandbox, 500)
   const dueAt = new Date(Date.now() + 4000).toISOString()
   for (const session of sessions) await ask(before, session, { dueAt })
-  before.signal('SIGKILL')
-  await before.exited
+  await before.end('SIGKILL')
   sandbox.inject({ operation: 'end', kind: 'delay', delayMs: 200, times: Number.POSITIVE_INFINITY })
   await pause(Math.max(Date.parse(dueAt) - Date.now(), 0))
   const began = Date.now()
-  const after = await startProcess({ ...env, LOG_LEVEL: 'info' })
-  await sandbox.waitForCalls(sessions.length)
+  const after = await startMeasured(env)
+  await allEnded(sandbox, sessions.length)
   const took = (Date.now() - began) / 1000
   sandbox.clearFaults()
-  after.signal('SIGTERM')
-  await after.exited
-  const twice = sandbox.calls.length - calledAt(sandbox).size
+  await after.end('SIGTERM')
+  const twice = ends(sandbox).length - calledAt(sandbox).size
   return [`500 unfinished at a kill -9, ${engine}`, `${took.toFixed(1)} s, ${twice} called twice`, '15 s, 0']
 }

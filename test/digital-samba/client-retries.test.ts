@@ -23,12 +23,15 @@ const HICCUPS: [string, Fault, Partial<DigitalSambaError>][] = [
   ['a broken-off answer', { kind: 'truncate' }, { name: 'NetworkError', code: 'NETWORK', status: null }],
 ]
 
+// A busy machine may take a while to answer; only where no answer ever comes is the wait for it part of the test.
+const patience = ({ kind }: Fault) => ({ timeoutMs: kind === 'hang' ? 1000 : 10_000 })
+
 for (const [what, fault, expected] of HICCUPS) {
   t.test(`${what} is tried twice more and no further`, async (t) => {
     const sandbox = await sandboxFor(t)
     sandbox.inject({ ...fault, times: Number.POSITIVE_INFINITY })
     const caller = recorder()
-    const error = await errorOf(clientFor(t, sandbox.url, { timeoutMs: 150 }).end(SESSION, caller))
+    const error = await errorOf(clientFor(t, sandbox.url, patience(fault)).end(SESSION, caller))
     t.match(error, { ...expected, temporary: true, hiccup: true })
     t.equal(sandbox.calls.length, 3)
     const { name = '' } = expected
@@ -41,7 +44,7 @@ for (const [what, fault, expected] of HICCUPS) {
     const session = sandbox.startSession({ room: sandbox.createRoom().id })
     sandbox.inject(fault)
     const caller = recorder()
-    await clientFor(t, sandbox.url, { timeoutMs: 150 }).end(session.id, caller)
+    await clientFor(t, sandbox.url, patience(fault)).end(session.id, caller)
     t.same(caller.story, ['admit', expected.name, 'admit', 'ok'])
     t.equal(sandbox.session(session.id)?.live, false)
   })
@@ -130,7 +133,7 @@ t.test('a call is told with its own start and duration, not those of the wait be
   await errorOf(clientFor(t, sandbox.url).end(SESSION, caller))
   const [call] = caller.calls
   t.ok((call?.startedAt ?? 0) >= before + 195)
-  t.ok((call?.durationMs ?? 1000) < 195)
+  t.ok((call?.durationMs ?? Number.POSITIVE_INFINITY) <= Date.now() - before - 195)
 })
 
 t.test('a refused connection is a hiccup like any other', async (t) => {

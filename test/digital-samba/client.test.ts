@@ -11,7 +11,7 @@ const KEY = 'sandbox-developer-key'
 async function scene(t: Test, options: SandboxOptions = {}, form: Credentials['form'] = 'basic') {
   const sandbox = await startSandbox({ callsPerMinute: 1e6, ...options })
   const credentials = { form, teamId: 'sandbox-team', developerKey: KEY }
-  const client = new DigitalSamba({ url: sandbox.url, credentials, clock: systemClock, timeoutMs: 150 })
+  const client = new DigitalSamba({ url: sandbox.url, credentials, clock: systemClock, timeoutMs: 1500 })
   t.teardown(async () => {
     client.close()
     await sandbox.close()

@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
+const LOOK_EVERY_MS = 5
+
+export interface Measured {
+  url: string
+  pid: number
+  end(signal: NodeJS.Signals): Promise<void>
+}
+
+/**
+ * A Curfew process whose log goes to a file: were it a pipe to the program that measures, reading it would take from
+ * what is measured. Resolves when it is ready.
+ */
+export async function startMeasured(env: Record<string, string>): Promise<Measured> {
+  const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
+  const file = join(folder, 'log')
+  const log = openSync(file, 'w')
+  const child = spawn(process.execPath, [SERVER], {
+    cwd: '/',
+    env: { PATH: process.env.PATH, ...env, LOG_LEVEL: 'info' },
+    stdio: ['ignore', log, log],
+  })
+  closeSync(log)
+  const exited = once(child, 'exit')
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    await exited
+    rmSync(folder, { recursive: true, force: true })
+  }
+  for (;;) {
+    const url = /"address":"(http:[^"]+)"/.exec(readFileSync(file, 'utf8'))?.[1]
+    if (url) return { url, pid: child.pid as number, end }
+    if (child.exitCode !== null) throw new Error(readFileSync(file, 'utf8'))
+    await pause(LOOK_EVERY_MS)
+  }
+}
