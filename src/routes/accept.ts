@@ -32,7 +32,8 @@ export async function accept(
   reply.status(202)
   if (seconds === 0) return endingView(ending)
   reply.header('preference-applied', `wait=${seconds}`)
-  const after = await waitFor(ledger, ending, seconds * 1000, request.signal)
+  const gone = AbortSignal.any([request.signal, request.server.closing])
+  const after = await waitFor(ledger, ending, seconds * 1000, gone)
   if (after.state !== 'pending') reply.status(200)
   return endingView(after)
 }

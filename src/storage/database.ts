@@ -74,6 +74,8 @@ async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<O
     types: { getTypeParser },
   })
   pool.on('error', (error) => onError?.(error))
+  // The pool hears only of its idle clients; one that breaks while it is used tells its query, and whoever listens here.
+  pool.on('connect', (client) => void client.on('error', (error) => onError?.(error)))
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   const stop = new AbortController()
   const close = async () => {

@@ -39,7 +39,11 @@ export class Together<I, O> {
     }
     this.#work(take).then(
       (answers) => batch.waiting.forEach(({ resolve }, i) => void resolve(answers[i] as O)),
-      (error) => this.#refused(batch, error),
+      (error) => {
+        // Where the work could not even begin, nobody has closed the batch.
+        take()
+        this.#refused(batch, error)
+      },
     )
     return batch
   }

@@ -150,8 +150,9 @@ export class Worker {
   #attempt(ending: EndingRow, first: Permit, signal: AbortSignal): Promise<AttemptReport> {
     const { digitalSamba, gate } = this.#options
     let held: Permit | undefined = first
+    const either = AbortSignal.any([signal, this.#stopping.signal])
     const admit = async () => {
-      const permit = held ?? (await gate.permit(priorityOf(ending), this.#stopping.signal))
+      const permit = held ?? (await gate.permit(priorityOf(ending), either))
       held = undefined
       permit.spend()
     }
