@@ -23,8 +23,8 @@ interface BookingData extends TargetFields {
   endsAt?: string
 }
 
-/** Something that was told, and when it was true (epoch ms). */
-type Told<T> = { value: T; time: number }
+/** Something that was told, and by what: when that was true (epoch ms), and its precedence at that time. */
+type Told<T> = { value: T; time: number; precedence: number }
 
 /** A booking as its events tell it. Each may leave open what another has said. */
 interface Booking {
@@ -85,20 +85,26 @@ function learn(
   isCancelled: boolean,
 ): Booking {
   const { source, id, type, data } = event
-  const time = event.time ?? now
+  const by = { time: event.time ?? now, precedence: isCancelled ? 1 : 0 }
   const news = { bookingId: data.bookingId, cancelled: isCancelled, at: now, event: { source, id, type } }
   return {
     ...(newest || !before ? news : before),
-    ...later('target', before?.target, targetOf(data), time),
-    ...later('startsAt', before?.startsAt, timeOf(data.startsAt), time),
-    ...later('endsAt', before?.endsAt, timeOf(data.endsAt), time),
+    ...later('target', before?.target, targetOf(data), by),
+    ...later('startsAt', before?.startsAt, timeOf(data.startsAt), by),
+    ...later('endsAt', before?.endsAt, timeOf(data.endsAt), by),
   }
 }
 
+type By = Pick<Told<unknown>, 'time' | 'precedence'>
+
 /** What was told last of a field counts, whatever the order in which it arrives. */
-function later<K extends string, T>(name: K, known: Told<T> | undefined, value: T | undefined, time: number) {
-  const told = value !== undefined && (!known || time >= known.time) ? { value, time } : known
+function later<K extends string, T>(name: K, known: Told<T> | undefined, value: T | undefined, by: By) {
+  const told = value !== undefined && (!known || !isBefore(by, known)) ? { value, ...by } : known
   return (told ? { [name]: told } : {}) as { [name in K]?: Told<T> }
+}
+
+function isBefore(one: By, other: By): boolean {
+  return one.time === other.time ? one.precedence < other.precedence : one.time < other.time
 }
 
 const timeOf = (text: string | undefined) => (text === undefined ? undefined : parseTime(text))

@@ -25,7 +25,7 @@ const Envelope = Type.Object(
     dataschema: Type.Optional(text('a URI of 1 to 500 characters', 500)),
     datacontenttype: Type.Optional(
       Type.String({
-        pattern: '^[a-zA-Z0-9.-]+/([a-zA-Z0-9.-]+\\+)?json *(;.*)?$',
+        pattern: '^[a-zA-Z0-9.-]+/([a-zA-Z0-9.-]+\\+)?[jJ][sS][oO][nN] *(;.*)?$',
         description: 'a JSON type such as application/json',
       }),
     ),
@@ -35,7 +35,11 @@ const Envelope = Type.Object(
     // Extension attributes: the specification allows these names and these kinds of values.
     patternProperties: {
       '^(?!(specversion|id|source|type|time|subject|dataschema|datacontenttype|data)$)[a-z0-9]{1,50}$': {
-        anyOf: [{ type: 'string' }, { type: 'boolean' }, { type: 'integer' }],
+        anyOf: [
+          { type: 'string' },
+          { type: 'boolean' },
+          { type: 'integer', minimum: -(2 ** 31), maximum: 2 ** 31 - 1 },
+        ],
         description: 'an extension attribute: a string, a whole number, true or false',
       },
     },

@@ -28,6 +28,9 @@ export default fp<SenderOptions>(async function senders(app, { eventSecrets, web
       'webhook-timestamp': only(headers['webhook-timestamp']),
       'webhook-signature': only(headers['webhook-signature']),
     }
+    // Node joins a header that came twice; which of the two was meant nobody knows.
+    if (!/^\d+$/.test(signed['webhook-timestamp']) || signed['webhook-signature'].includes(', '))
+      return undefined
     return verifiers.find(({ webhook }) => isSignedBy(webhook, body, signed))?.name
   })
 

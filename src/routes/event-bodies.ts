@@ -43,9 +43,11 @@ export async function readEvents(request: FastifyRequest): Promise<unknown[]> {
 }
 
 async function readBinary(request: FastifyRequest): Promise<Record<string, unknown>> {
-  const event: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(request.headers))
-    if (name.startsWith('ce-') && typeof value === 'string') event[name.slice(3)] = decoded(name, value)
+  const attributes = Object.entries(request.headers).filter(([name]) => name.startsWith('ce-'))
+  // Built from entries, so that one named __proto__ is an attribute like others, and refused like them.
+  const event: Record<string, unknown> = Object.fromEntries(
+    attributes.map(([name, value]) => [name.slice(3), decoded(name, String(value))]),
+  )
   const { 'content-type': datacontenttype } = request.headers
   if (datacontenttype !== undefined) event.datacontenttype = datacontenttype
   if (request.body !== undefined) event.data = await parse(request)
@@ -61,9 +63,20 @@ function decoded(name: string, value: string): string {
   }
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Bytes that are no UTF-8 would be replaced, and two ids that differ become the same. */
+function textOf(body: unknown): string {
+  try {
+    return Buffer.isBuffer(body) ? utf8.decode(body) : ''
+  } catch {
+    throw new Problem('bad-request', 'the body must be UTF-8')
+  }
+}
+
 /** With Fastify's own parser, which refuses what would poison a prototype. */
 function parse(request: FastifyRequest): Promise<unknown> {
-  const text = Buffer.isBuffer(request.body) ? request.body.toString('utf8') : ''
+  const text = textOf(request.body)
   const parser = request.server.getDefaultJsonParser('error', 'error')
   return new Promise((resolve, reject) => {
     parser(request, text, (error, body) => (error ? reject(error) : resolve(body)))

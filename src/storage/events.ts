@@ -76,7 +76,9 @@ async function remember(
   results: Map<EventMeaning, EventResult>,
   now: number,
 ): Promise<void> {
-  const rows = fresh.map((event): EventsTable => {
+  // In one order everywhere: two replicas with the same events must not wait for each other.
+  const sorted = [...fresh].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+  const rows = sorted.map((event): EventsTable => {
     const { status, endings } = results.get(event) as EventResult
     const { source, id, type } = event
     return {
