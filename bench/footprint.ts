@@ -17,7 +17,7 @@ export async function footprint(env: Record<string, string>): Promise<Row[]> {
     const began = performance.now()
     const curfew = await startMeasured(env)
     starts.push(performance.now() - began)
-    if (i === 0) idle = await memory(curfew.pid)
+    if (i === STARTS - 1) idle = await memory(curfew.pid)
     await curfew.end('SIGTERM')
   }
   await fill(env.DATABASE_URL as string)

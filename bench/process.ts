@@ -7,6 +7,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
+// As `npm start` and the image have it; the first start fills it.
+const NODE_COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/curfew', import.meta.url))
 const LOOK_EVERY_MS = 5
 
 export interface Measured {
@@ -25,7 +27,7 @@ export async function startMeasured(env: Record<string, string>): Promise<Measur
   const log = openSync(file, 'w')
   const child = spawn(process.execPath, [SERVER], {
     cwd: '/',
-    env: { PATH: process.env.PATH, ...env, LOG_LEVEL: 'info' },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE, ...env, LOG_LEVEL: 'info' },
     stdio: ['ignore', log, log],
   })
   closeSync(log)

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
@@ -21,11 +23,23 @@ closeWithGrace({ delay: config.shutdownGraceMs + CLOSING_MS, logger: false }, as
 
 try {
   await app.register(fp(curfew), { config })
+  await app.ready()
+  giveBackMemory()
   const address = await app.listen({ host: config.host, port: config.port })
   log.info({ address, database: config.databaseUrl.split(':', 1)[0], pid: process.pid }, 'service.ready')
 } catch (error) {
   log.fatal({ err: error }, 'service.not_started')
   process.exit(1)
+}
+
+/**
+ * Compiling some hundred modules and schemas leaves 35 MB that an idle service would keep for good. V8 gives them back
+ * if it is asked to, and there is no better time than before the first request.
+ */
+function giveBackMemory(): void {
+  setFlagsFromString('--expose-gc')
+  const collect: NodeJS.GCFunction = runInNewContext('gc')
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
 
 /** Whoever starts the service reads this on a terminal or in a container's log: plain lines, no stack. */
