@@ -67,12 +67,14 @@ export class CallGate {
 
   /** Permits for up to `most` first calls; one only where it is to ask after a refusal; none where `signal` aborted. */
   async enter(priority: Priority, most: number, signal: AbortSignal): Promise<Permit[]> {
-    const refusal = this.#refusal
-    if (refusal) await sleepUntil(this.#clock, refusal.until, signal)
+    while (this.#refusal && !this.#mayProbe() && !signal.aborted)
+      await sleepUntil(this.#clock, this.#refusal.until, signal)
+    const probing = this.#refusal
     const first = await this.#budget.take(priority, signal)
     if (!first) return []
+    if (probing) this.#probes()
     const permits = [first]
-    while (!refusal && permits.length < most) {
+    while (!probing && permits.length < most) {
       const next = this.#budget.takeAtOnce()
       if (!next) break
       permits.push(next)
@@ -80,14 +82,30 @@ export class CallGate {
     return permits
   }
 
-  /** A permit for a further call of work that has begun. Throws CallsHeldError where it has to be put off. */
+  /**
+   * A permit for one call of work that can be put off, or of work that has begun. Throws CallsHeldError where it has
+   * to be. After a refusal it may be the call that asks whether the credentials work, since nothing else may be due.
+   */
   async permit(priority: Priority, signal: AbortSignal): Promise<Permit> {
-    if (this.#refusal) throw new CallsHeldError('the credentials are refused')
+    if (this.#refusal && !this.#mayProbe()) throw new CallsHeldError('the credentials are refused')
     const permit = await this.#budget.take(priority, signal)
     if (!permit) throw new CallsHeldError('stopped while waiting for the call budget')
     if (!this.#refusal) return permit
+    if (this.#mayProbe()) {
+      this.#probes()
+      return permit
+    }
     permit.giveBack()
     throw new CallsHeldError('the credentials are refused')
+  }
+
+  #mayProbe(): boolean {
+    return this.#refusal !== undefined && this.#refusal.until <= this.#clock.now()
+  }
+
+  // Before it is answered: of all that wait, one asks.
+  #probes(): void {
+    if (this.#refusal) this.#refusal = { ...this.#refusal, until: this.#clock.now() + PROBE_EVERY_MS }
   }
 
   /** Learns from every call that was made. */

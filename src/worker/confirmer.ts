@@ -74,7 +74,7 @@ export class Confirmer {
     if (this.#running.size >= MOST_AT_ONCE) return void (await Promise.race(this.#running))
     const next = await ledger.nextConfirmation()
     if (next === undefined || next > this.#clock.now()) return this.#sleep(next)
-    if (gate.refused || (await ledger.firstDue())) return this.#clock.sleep(YIELD_MS, this.#stopping.signal)
+    if (await ledger.firstDue()) return this.#clock.sleep(YIELD_MS, this.#stopping.signal)
     const permit = await gate.permit({ rank: RANK.sweep, at: next }, this.#stopping.signal)
     const found = await ledger.claimConfirmation(LEASE_MS).catch((error) => {
       permit.giveBack()
