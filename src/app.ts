@@ -5,6 +5,7 @@ import auth from './plugins/auth.ts'
 import type { Config } from './plugins/config.ts'
 import errors, { onClientError, sendError } from './plugins/errors.ts'
 import json from './plugins/json.ts'
+import limits from './plugins/limits.ts'
 import methods from './plugins/methods.ts'
 import notices from './plugins/notices.ts'
 import readiness from './plugins/readiness.ts'
@@ -14,7 +15,9 @@ import storage from './plugins/storage.ts'
 import worker from './plugins/worker.ts'
 import { endings } from './routes/endings.ts'
 import { events } from './routes/events.ts'
+import { sessions } from './routes/sessions.ts'
 import { health, status } from './routes/status.ts'
+import { timeLimits } from './routes/time-limits.ts'
 import { webhooks } from './routes/webhooks.ts'
 import { ajvOptions } from './validation.ts'
 
@@ -48,8 +51,9 @@ export async function curfew(
   await app.register(auth, { keys: config.keys })
   await app.register(senders, config)
   await app.register(notices)
-  await app.register(storage, { url: config.databaseUrl, clock })
+  await app.register(storage, { url: config.databaseUrl, clock, warnMinutes: config.warnMinutes })
   await app.register(worker, { config })
+  await app.register(limits, { config })
   await app.register(readiness)
 
   await app.register(health)
@@ -57,5 +61,7 @@ export async function curfew(
   await app.register(endings)
   await app.register(events, { config })
   await app.register(webhooks)
+  await app.register(timeLimits)
+  await app.register(sessions)
   app.refuseOtherMethods()
 }

@@ -56,6 +56,14 @@ export const Time = Type.String({
   format: 'rfc3339',
   description: 'a time as in RFC 3339 with an offset or Z, for example 2026-11-23T15:00:00Z',
 })
+export const WarnMinutes = Type.Array(
+  Type.Integer({ minimum: 1, maximum: 1440, description: 'a whole number of minutes from 1 to 1440' }),
+  {
+    maxItems: 10,
+    uniqueItems: true,
+    description: 'a list of up to ten different numbers of minutes, such as [10, 2]',
+  },
+)
 export const METADATA_BYTES = 4096
 export const Metadata = Type.Record(Type.String(), Type.Unknown(), {
   description: `an object of at most ${METADATA_BYTES} bytes of JSON`,
@@ -95,6 +103,26 @@ export const Attempt = Type.Object({
 })
 export type Attempt = Static<typeof Attempt>
 
+/** A warning that was given: `minutes` is which, `toldMinutes` what people were told. */
+export const WarningView = Type.Object({
+  minutes: Type.Integer(),
+  toldMinutes: Type.Integer(),
+  dueAt: Type.String(),
+  markedAt: Type.String(),
+  sentAt: Nullable(Type.String()),
+  result: Type.String(),
+})
+export type WarningView = Static<typeof WarningView>
+
+/** The ending that decides when a session ends: of all that are pending for it, the earliest. */
+export const InForce = Type.Object({
+  ending: Type.String(),
+  dueAt: Type.String(),
+  requestedBy: Type.String(),
+  reason: Type.String(),
+})
+export type InForce = Static<typeof InForce>
+
 /** An ending as callers see it; times are RFC 3339 in UTC with milliseconds. */
 export const Ending = Type.Object({
   id: Type.String(),
@@ -114,7 +142,12 @@ export const Ending = Type.Object({
   finishedAt: Nullable(Type.String()),
   confirmedAt: Nullable(Type.String()),
   metadata: Type.Unknown(),
+  warnMinutes: Type.Optional(Type.Array(Type.Integer())),
+  holdFrom: Type.Optional(Nullable(Type.String())),
+  holdUntil: Type.Optional(Nullable(Type.String())),
   attempts: Type.Optional(Type.Array(Attempt)),
+  warnings: Type.Optional(Type.Array(WarningView)),
+  inForce: Type.Optional(Nullable(InForce)),
 })
 export type Ending = Static<typeof Ending>
 
@@ -128,6 +161,16 @@ export interface Instruction {
   subject: string | null
   urgent: boolean
   metadata: unknown
+  /** how many minutes before its due time people are warned; absent: as configured */
+  warnMinutes?: number[] | undefined
+  /** keeps its room closed afterwards */
+  hold?: Hold | undefined
+}
+
+/** When a room is kept closed (epoch ms); `until` null means until somebody lifts it. */
+export interface Hold {
+  from: number
+  until: number | null
 }
 
 /** What somebody wants who does not name endings by their ids: first to take some back, then to store others. */
@@ -135,6 +178,10 @@ export interface Change {
   /** that party's pending endings with this key, or with this subject */
   withdraw?: { key: string } | { subject: string }
   put: Instruction[]
+  /** rooms that are opened again: that party's holds for a subject, or for a room and time */
+  lift?: Array<{ subject: string } | { room: Target; from: number; until: number; subjectPrefix: string }>
+  /** rooms that are closed though nothing is to be ended now */
+  close?: Array<Hold & { room: Target; reason: string; subject: string }>
 }
 
 /** What an event means for endings, and where it stands in the order of the events about its subject. */

@@ -86,6 +86,25 @@ export const Environment = Type.Object({
   SHUTDOWN_GRACE: duration('10s'),
   MAX_TARGETS_PER_EVENT: wholeNumber(1, 10_000, 200),
   RETENTION_DAYS: wholeNumber(1, 36_500, 90),
+  SWEEP_INTERVAL: duration('30s'),
+  DEFAULT_TIME_LIMIT: Type.Optional(
+    Type.String({
+      pattern: '^\\d{1,9}(ms|s|m|h)$',
+      description: 'a duration of whole minutes such as 50m or 2h',
+    }),
+  ),
+  WARN_MINUTES: Type.Optional(
+    Type.String({
+      pattern: '^[1-9]\\d{0,3}(,[1-9]\\d{0,3}){0,9}$',
+      description: 'up to ten numbers of minutes such as 10,2',
+    }),
+  ),
+  WARNING_TEXT: Type.String({
+    minLength: 1,
+    maxLength: 500,
+    default: 'This session ends in {minutes} min, at {time}.',
+    description: 'a text of 1 to 500 characters, with {minutes} and {time} where they belong',
+  }),
 })
 export type Environment = Static<typeof Environment>
 

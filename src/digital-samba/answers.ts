@@ -5,7 +5,10 @@ import { MalformedAnswerError } from './errors.ts'
 export interface LiveSession {
   id: string
   startedAt: number
-  roomExternalId: string | null
+  roomId: string | null
+  friendlyUrl: string | null
+  externalId: string | null
+  participants: number | null
 }
 
 /**
@@ -22,7 +25,7 @@ export function readPage(body: unknown): { size: number; last: string | undefine
 }
 
 function readItem(item: unknown): LiveSession {
-  const { id, start_time: start, room_external_id: external } = (item ?? {}) as Record<string, unknown>
+  const { id, start_time: start, ...rest } = (item ?? {}) as Record<string, unknown>
   if (typeof id !== 'string' || id === '') throw new MalformedAnswerError('answered a session without an id')
   // Without its start nobody can tell whether the session is an ending's business, so nothing is guessed.
   const startedAt = typeof start === 'string' ? parseVendorTime(start) : undefined
@@ -30,14 +33,34 @@ function readItem(item: unknown): LiveSession {
     throw new MalformedAnswerError(
       `answered a session whose start_time is no time (session ${id.slice(0, 36)})`,
     )
-  return { id: id.toLowerCase(), startedAt, roomExternalId: typeof external === 'string' ? external : null }
+  return {
+    id: id.toLowerCase(),
+    startedAt,
+    roomId: textOr(rest.room_id)?.toLowerCase() ?? null,
+    friendlyUrl: textOr(rest.friendly_url),
+    externalId: textOr(rest.room_external_id),
+    participants: typeof rest.participants_live === 'number' ? rest.participants_live : null,
+  }
 }
 
-export function readSession(body: unknown): { live: boolean } {
-  const live = (body as { session_live?: unknown } | null)?.session_live
+const textOr = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null)
+
+/** A session by itself; `startedAt` is undefined where it was not told in a way that can be read. */
+export type OneSession = Omit<LiveSession, 'startedAt'> & { startedAt: number | undefined; live: boolean }
+
+export function readSession(session: string, body: unknown): OneSession {
+  const { session_live: live, session_start_time: start, ...rest } = (body ?? {}) as Record<string, unknown>
   if (typeof live !== 'boolean')
     throw new MalformedAnswerError('answered a session that is not as documented')
-  return { live }
+  return {
+    id: session.toLowerCase(),
+    live,
+    startedAt: typeof start === 'string' ? parseVendorTime(start) : undefined,
+    roomId: textOr(rest.room_id)?.toLowerCase() ?? null,
+    friendlyUrl: textOr(rest.room_friendly_url),
+    externalId: textOr(rest.room_external_id),
+    participants: typeof rest.live_participants === 'number' ? rest.live_participants : null,
+  }
 }
 
 /** Epoch ms of any of the vendor's three spellings; all are UTC, also the one that does not say so. */

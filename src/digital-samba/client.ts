@@ -3,7 +3,14 @@ import https from 'node:https'
 import got, { type Got, RequestError, TimeoutError } from 'got'
 import pRetry from 'p-retry'
 import type { Clock } from '../clock.ts'
-import { type LiveSession, parseRetryAfter, readMessage, readPage, readSession } from './answers.ts'
+import {
+  type LiveSession,
+  type OneSession,
+  parseRetryAfter,
+  readMessage,
+  readPage,
+  readSession,
+} from './answers.ts'
 import { authorization, type Credentials, scrubber } from './credentials.ts'
 import {
   AbortedCallError,
@@ -14,7 +21,7 @@ import {
   NetworkError,
 } from './errors.ts'
 
-export type Operation = 'end' | 'session' | 'sessions' | 'room-sessions'
+export type Operation = 'end' | 'session' | 'sessions' | 'room-sessions' | 'chat'
 
 /** One HTTP call that was made, told whatever came of it. `startedAt` is epoch ms. */
 export interface MadeCall {
@@ -40,6 +47,15 @@ export interface ClientOptions {
   clock: Clock
   /** for one call, ms */
   timeoutMs: number
+}
+
+interface Asked {
+  operation: Operation
+  method: 'GET' | 'POST'
+  path: string
+  query?: Record<string, string>
+  json?: object
+  tries?: 1
 }
 
 const PAGE = 100
@@ -82,43 +98,55 @@ export class DigitalSamba {
 
   /** Ends a live session and sends everybody in it home. */
   async end(session: string, context: CallContext): Promise<void> {
-    await this.#call('end', 'POST', `api/v1/sessions/${encodeURIComponent(session)}/end`, {}, context)
+    const path = `api/v1/sessions/${encodeURIComponent(session)}/end`
+    await this.#call({ operation: 'end', method: 'POST', path }, context)
   }
 
-  async session(session: string, context: CallContext): Promise<{ live: boolean }> {
-    const body = await this.#call(
-      'session',
-      'GET',
-      `api/v1/sessions/${encodeURIComponent(session)}`,
-      {},
-      context,
+  async session(session: string, context: CallContext): Promise<OneSession> {
+    const path = `api/v1/sessions/${encodeURIComponent(session)}`
+    return readSession(
+      session,
+      parseJson(await this.#call({ operation: 'session', method: 'GET', path }, context)),
     )
-    return readSession(parseJson(body))
   }
 
   /**
-   * The live sessions of a room (UUID or friendly URL), or of the whole team, page by page. Oldest first and each page
-   * from the last id of the one before: where sessions end meanwhile, an offset would skip as many that live on.
+   * Writes into the chat of what is live in a room (UUID or friendly URL). Tried once: whether an attempt that broke
+   * off was read cannot be known, and the same message twice annoys.
    */
+  async chat(room: string, message: string, context: CallContext): Promise<void> {
+    const path = `api/v1/rooms/${encodeURIComponent(room)}/chat`
+    await this.#call({ operation: 'chat', method: 'POST', path, json: { message }, tries: 1 }, context)
+  }
+
+  /** The live sessions of a room (UUID or friendly URL), or of the whole team, page by page. */
   async *liveSessions(room: string | undefined, context: CallContext): AsyncGenerator<LiveSession[]> {
+    let after: string | undefined
+    do {
+      const { sessions, next } = await this.livePage(room, after, context)
+      if (next !== undefined && next === after) throw new MalformedAnswerError('answered the same page twice')
+      yield sessions
+      after = next
+    } while (after !== undefined)
+  }
+
+  /**
+   * One page, oldest first, from behind the session `after`: where sessions end meanwhile, an offset would skip as
+   * many that live on. `next` is what the next page comes after.
+   */
+  async livePage(room: string | undefined, after: string | undefined, context: CallContext) {
     const path = room === undefined ? 'api/v1/sessions' : `api/v1/rooms/${encodeURIComponent(room)}/sessions`
     const operation = room === undefined ? 'sessions' : 'room-sessions'
-    let after: string | undefined
-    for (;;) {
-      const query = {
-        live: 'true',
-        limit: String(PAGE),
-        order: 'asc',
-        ...(after === undefined ? {} : { after }),
-      }
-      const { size, last, sessions } = readPage(
-        parseJson(await this.#call(operation, 'GET', path, query, context)),
-      )
-      if (size === PAGE && last === after) throw new MalformedAnswerError('answered the same page twice')
-      yield sessions
-      if (size < PAGE || last === undefined) return
-      after = last
+    const query = {
+      live: 'true',
+      limit: String(PAGE),
+      order: 'asc',
+      ...(after === undefined ? {} : { after }),
     }
+    const { size, last, sessions } = readPage(
+      parseJson(await this.#call({ operation, method: 'GET', path, query }, context)),
+    )
+    return { sessions, next: size < PAGE ? undefined : last }
   }
 
   close(): void {
@@ -126,24 +154,19 @@ export class DigitalSamba {
     this.#agents.https.destroy()
   }
 
-  #call(
-    operation: Operation,
-    method: 'GET' | 'POST',
-    path: string,
-    query: Record<string, string>,
-    context: CallContext,
-  ): Promise<string> {
+  #call(asked: Asked, context: CallContext): Promise<string> {
     const once = async () => {
       await context.admit()
       const startedAt = this.#clock.now()
-      const outcome = await this.#request(method, path, query, context.signal).catch(asError)
+      const outcome = await this.#request(asked, context.signal).catch(asError)
       const error = outcome instanceof DigitalSambaError ? outcome : undefined
       const durationMs = this.#clock.now() - startedAt
-      context.made({ operation, startedAt, durationMs, status: outcome.status, error })
+      context.made({ operation: asked.operation, startedAt, durationMs, status: outcome.status, error })
       if (outcome instanceof DigitalSambaError) throw outcome
       return outcome.body
     }
-    const shouldRetry = ({ error }: { error: Error }) => error instanceof DigitalSambaError && error.hiccup
+    const shouldRetry = ({ error }: { error: Error }) =>
+      asked.tries !== 1 && error instanceof DigitalSambaError && error.hiccup
     return pRetry(once, { ...HICCUPS, shouldRetry, signal: context.signal }).catch((error: unknown) => {
       if (context.signal.aborted && !(error instanceof DigitalSambaError))
         throw new AbortedCallError('given up before it was answered')
@@ -151,11 +174,12 @@ export class DigitalSamba {
     })
   }
 
-  async #request(method: 'GET' | 'POST', path: string, query: Record<string, string>, signal: AbortSignal) {
+  async #request({ method, path, query, json }: Asked, signal: AbortSignal) {
     const tooLarge = new AbortController()
     const request = this.#got(path, {
       method,
-      searchParams: query,
+      ...(query ? { searchParams: query } : {}),
+      ...(json ? { json } : {}),
       signal: AbortSignal.any([signal, tooLarge.signal]),
     })
     request.on('downloadProgress', ({ transferred }) => {

@@ -29,6 +29,12 @@ interface AccountState {
 
 const subjectOf = ({ account }: { account: string }) => `account:${account}`
 
+/** What an earlier suspension has left: endings that are still pending, and rooms that are kept closed. */
+function takenBack(state: { account: string }) {
+  const subject = subjectOf(state)
+  return { withdraw: { subject }, lift: [{ subject }] }
+}
+
 /** The newest suspension of an account names everything that is suspended, and takes the place of an older one. */
 const suspended: Handler<Suspension, AccountState> = {
   schema: Type.Object(
@@ -58,7 +64,7 @@ const suspended: Handler<Suspension, AccountState> = {
   subject: subjectOf,
   precedence: 1,
   learn: (before, event, newest, { now }) => (newest || !before ? suspension(event, now) : before),
-  decide: (state, setting) => ({ withdraw: { subject: subjectOf(state) }, put: endings(state, setting) }),
+  decide: (state, setting) => ({ ...takenBack(state), put: endings(state, setting) }),
   mattersUntil: ({ dueAt }) => dueAt,
 }
 
@@ -72,7 +78,7 @@ const resumed: Handler<{ account: string }, AccountState> = {
     newest || !before
       ? { account: data.account, targets: [], dueAt: now, event: { source, id, type } }
       : before,
-  decide: (state) => ({ withdraw: { subject: subjectOf(state) }, put: [] }),
+  decide: (state) => ({ ...takenBack(state), put: [] }),
 }
 
 /** Accounts that do not pay, and pay again. */
@@ -96,5 +102,7 @@ function endings({ targets, dueAt, event, ...state }: AccountState, { sender }: 
     key: null,
     subject: subjectOf(state),
     metadata: { event },
+    // Until the account is resumed, its rooms stay closed.
+    hold: target.session === undefined ? { from: dueAt, until: null } : undefined,
   }))
 }

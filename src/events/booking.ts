@@ -1,7 +1,7 @@
 import { type TProperties, Type } from 'typebox'
 import { type Change, type Target, Time } from '../ending.ts'
 import type { Mistake } from '../problem.ts'
-import { oneYearAfter, parseTime } from '../time.ts'
+import { formatTime, oneYearAfter, parseTime } from '../time.ts'
 import type { AnyHandler, Event, Handler, Setting } from './handler.ts'
 import { type TargetFields, targetFields, targetMistakes, targetOf } from './target.ts'
 
@@ -109,29 +109,59 @@ function isBefore(one: By, other: By): boolean {
 
 const timeOf = (text: string | undefined) => (text === undefined ? undefined : parseTime(text))
 
-/** Its end is due when it is over, even where that is past: a later meeting in the room is none of its business. */
+/**
+ * Its end is due when it is over, even where that is past: a later meeting in the room is none of its business. The
+ * room is opened for it where the same sender's cancelled booking keeps it closed at that time.
+ */
 function scheduled(booking: Booking, setting: Setting): Change {
-  const { target, endsAt } = booking
+  const { target, startsAt, endsAt, at } = booking
   // Both are required where a booking is scheduled.
   if (!target || !endsAt) return { put: [] }
+  const subject = keyOf(booking)
+  const dueAt = endsAt.value + setting.bookingGraceMs
+  const from = startsAt?.value ?? at
   return {
-    put: [ending(booking, setting, target.value, endsAt.value + setting.bookingGraceMs, 'booking_over')],
+    put: [ending(booking, setting, target.value, dueAt, 'booking_over')],
+    lift: [
+      { subject },
+      { room: target.value, from, until: Math.max(endsAt.value, from), subjectPrefix: 'booking:' },
+    ],
   }
 }
 
-/** One that had not begun ends nothing: whatever is live in its room is somebody else's meeting. So is what began after it. */
+/**
+ * One that had not begun ends nothing: whatever is live in its room is somebody else's meeting. So is what began after
+ * it. Either way its room stays closed for as long as it would have lasted, as far as that is known.
+ */
 function cancelled(booking: Booking, setting: Setting): Change {
   const { target, startsAt, endsAt, at } = booking
-  const withdraw = { key: keyOf(booking) }
-  const hadBegun = startsAt === undefined || startsAt.value <= at
-  if (!target || !hadBegun) return { withdraw, put: [] }
+  const subject = keyOf(booking)
+  const takenBack = { withdraw: { key: subject }, lift: [{ subject }] }
+  if (!target) return { ...takenBack, put: [] }
+  if (startsAt && startsAt.value > at) {
+    if (!endsAt || target.value.session !== undefined) return { ...takenBack, put: [] }
+    const hold = { from: startsAt.value, until: Math.max(endsAt.value, startsAt.value) }
+    return {
+      ...takenBack,
+      put: [],
+      close: [{ ...hold, room: target.value, reason: 'booking_cancelled', subject }],
+    }
+  }
   const dueAt = endsAt ? Math.min(at, endsAt.value + setting.bookingGraceMs) : at
-  return { withdraw, put: [ending(booking, setting, target.value, dueAt, 'booking_cancelled')] }
+  const hold =
+    endsAt && endsAt.value > at && target.value.session === undefined
+      ? { from: at, until: endsAt.value }
+      : undefined
+  return {
+    ...takenBack,
+    put: [{ ...ending(booking, setting, target.value, dueAt, 'booking_cancelled'), hold }],
+  }
 }
 
 function ending(booking: Booking, { sender }: Setting, target: Target, dueAt: number, reason: string) {
   const key = keyOf(booking)
-  const metadata = { event: booking.event }
+  const startsAt = booking.startsAt && formatTime(booking.startsAt.value)
+  const metadata = { event: booking.event, ...(startsAt === undefined ? {} : { startsAt }) }
   return { target, dueAt, reason, requestedBy: sender, key, subject: key, urgent: false, metadata }
 }
 

@@ -5,6 +5,7 @@ import { type ApiKey, type EventSecret, parseKeys, parseSecrets } from '../confi
 import { gather } from '../config/sources.ts'
 import type { Credentials } from '../digital-samba/credentials.ts'
 import { parseDuration } from '../time.ts'
+import { LONGEST_LIMIT_MINUTES, MINUTE_MS } from '../time-limits/rules.ts'
 
 /** The configuration as the service uses it: durations in ms, keys as hashes. */
 export interface Config {
@@ -24,6 +25,11 @@ export interface Config {
   retryForMs: number
   shutdownGraceMs: number
   retentionDays: number
+  sweepIntervalMs: number
+  /** undefined where rooms without a rule have no limit */
+  defaultLimitMinutes: number | undefined
+  warnMinutes: number[]
+  warningText: string
 }
 
 /** Everything that is wrong with the configuration, a line each. No line repeats a value: it may be a secret. */
@@ -94,6 +100,8 @@ function crossChecks(values: Partial<Record<string, string>>, isGood: (name: str
     ...parseSecrets(good('EVENT_SECRETS')).problems,
     ...checkNumbers(good),
     ...checkGrace(good('SHUTDOWN_GRACE')),
+    ...checkSweep(good('SWEEP_INTERVAL')),
+    ...checkLimit(good('DEFAULT_TIME_LIMIT')),
   ]
 }
 
@@ -106,6 +114,23 @@ function checkNumbers(good: (name: string) => string | undefined): string[] {
   return numbers.flatMap(([name, { description }]) =>
     /^\d{1,9}$/.test(good(name) ?? '0') ? [] : [`${name} must be ${description}`],
   )
+}
+
+function checkSweep(text: string | undefined): string[] {
+  const ms = text === undefined ? 30_000 : (parseDuration(text) as number)
+  return ms >= 1000 && ms <= 3_600_000 ? [] : ['SWEEP_INTERVAL must be from 1s to 1h']
+}
+
+function checkLimit(text: string | undefined): string[] {
+  const minutes = text === undefined ? 1 : (parseDuration(text) as number) / MINUTE_MS
+  if (Number.isInteger(minutes) && minutes >= 1 && minutes <= LONGEST_LIMIT_MINUTES) return []
+  return ['DEFAULT_TIME_LIMIT must be whole minutes, from 1m to 168h']
+}
+
+/** The longest first, each once. */
+function parseMinutes(list = ''): number[] {
+  const minutes = list.split(',').filter((text) => text !== '')
+  return [...new Set(minutes.map(Number))].sort((a, b) => b - a)
 }
 
 // The timer behind it holds 24 days at most, and nobody waits that long for a process to stop.
@@ -161,5 +186,12 @@ function toConfig(environment: Environment): Config {
     retryForMs: ms(environment.RETRY_FOR),
     shutdownGraceMs: ms(environment.SHUTDOWN_GRACE),
     retentionDays: environment.RETENTION_DAYS,
+    sweepIntervalMs: ms(environment.SWEEP_INTERVAL),
+    defaultLimitMinutes:
+      environment.DEFAULT_TIME_LIMIT === undefined
+        ? undefined
+        : ms(environment.DEFAULT_TIME_LIMIT) / MINUTE_MS,
+    warnMinutes: parseMinutes(environment.WARN_MINUTES),
+    warningText: environment.WARNING_TEXT,
   }
 }

@@ -4,6 +4,7 @@ import { DigitalSamba } from '../digital-samba/client.ts'
 import { SlidingBudget, WINDOW_MS } from '../worker/budget.ts'
 import { CallGate } from '../worker/call-gate.ts'
 import { Confirmer } from '../worker/confirmer.ts'
+import { SharedListing } from '../worker/listing.ts'
 import { prune } from '../worker/pruning.ts'
 import { Worker } from '../worker/worker.ts'
 import type { Config } from './config.ts'
@@ -11,6 +12,7 @@ import type { Config } from './config.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     gate: CallGate
+    digitalSamba: DigitalSamba
   }
 }
 
@@ -27,10 +29,21 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
   const digitalSamba = new DigitalSamba({ ...config.digitalSamba, clock: ledger.clock })
   const { maxConcurrentCalls: maxConcurrent, retryForMs } = config
   const callTimeoutMs = config.digitalSamba.timeoutMs
-  const worker = new Worker({ ledger, digitalSamba, gate, log, maxConcurrent, retryForMs, callTimeoutMs })
+  const listing = new SharedListing(ledger.clock)
+  const worker = new Worker({
+    ledger,
+    digitalSamba,
+    gate,
+    listing,
+    log,
+    maxConcurrent,
+    retryForMs,
+    callTimeoutMs,
+  })
   const confirmer = new Confirmer({ ledger, digitalSamba, gate, log })
   const stop = new AbortController()
   app.decorate('gate', gate)
+  app.decorate('digitalSamba', digitalSamba)
   app.addHook('onReady', async () => {
     worker.start()
     confirmer.start()
@@ -40,6 +53,6 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
   app.addHook('preClose', async () => {
     stop.abort()
     await Promise.all([confirmer.stop(), worker.stop(config.shutdownGraceMs)])
-    digitalSamba.close()
   })
+  app.addHook('onClose', async () => digitalSamba.close())
 })

@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Clock, sleepUntil } from '../clock.ts'
-import { type Ending, type Instruction, METADATA_BYTES, type Target } from '../ending.ts'
+import { type Ending, type Hold, type Instruction, METADATA_BYTES, type Target } from '../ending.ts'
 import { invalid } from '../problem.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { formatTime, oneYearAfter, parseTime } from '../time.ts'
-import { endingView } from './ending-view.ts'
+import { endingView, holdFields } from './ending-view.ts'
 import { idempotentRequest, preferredWait } from './headers.ts'
 import { endingOf } from './obstacles.ts'
 import type { EndRequest } from './schemas.ts'
@@ -30,28 +30,56 @@ export async function accept(
   reply.header('location', `/v1/endings/${ending.id}`)
   const seconds = preferredWait(request)
   reply.status(202)
-  if (seconds === 0) return endingView(ending)
+  const hold = holdFields(
+    answer.replayed || wish.hold ? await request.server.limits.holdOfEnding(ending.id) : undefined,
+  )
+  if (seconds === 0) return { ...endingView(ending), ...hold }
   reply.header('preference-applied', `wait=${seconds}`)
   const gone = AbortSignal.any([request.signal, request.server.closing])
   const after = await waitFor(ledger, ending, seconds * 1000, gone)
   if (after.state !== 'pending') reply.status(200)
-  return endingView(after)
+  return { ...endingView(after), ...hold }
 }
 
 function instruction(requestedBy: string, target: Target, body: EndRequest, now: number): Instruction {
   const metadata = body.metadata ?? {}
   if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_BYTES)
     throw invalid('/metadata', `must be an object of at most ${METADATA_BYTES} bytes of JSON`)
+  const dueAt = body.dueAt === undefined ? now : dueTime(body.dueAt, now)
   return {
     target,
-    dueAt: body.dueAt === undefined ? now : dueTime(body.dueAt, now),
+    dueAt,
     reason: body.reason ?? DEFAULT_REASON,
     requestedBy,
     key: body.key ?? null,
     subject: null,
     urgent: body.urgent ?? false,
     metadata,
+    warnMinutes: body.warnMinutes,
+    hold: holdOf(target, body, dueAt, now),
   }
+}
+
+/** From its due time, unless it says otherwise. */
+function holdOf(
+  target: Target,
+  { holdFrom, holdUntil }: EndRequest,
+  dueAt: number,
+  now: number,
+): Hold | undefined {
+  if (holdUntil === undefined) {
+    if (holdFrom !== undefined) throw invalid('/holdUntil', 'is required beside holdFrom: a time')
+    return undefined
+  }
+  if (target.session !== undefined)
+    throw invalid('/holdUntil', 'must be absent: only a room can be kept closed')
+  const from = holdFrom === undefined ? dueAt : (parseTime(holdFrom) as number)
+  const until = parseTime(holdUntil) as number
+  if (until <= from)
+    throw invalid('/holdUntil', 'must be later than holdFrom, which is dueAt where it is absent')
+  if (until <= now) throw invalid('/holdUntil', 'must be ahead')
+  if (until > oneYearAfter(now)) throw invalid('/holdUntil', 'must be at most a year ahead')
+  return { from, until }
 }
 
 /** `text` has passed as RFC 3339. What is past is due now. */

@@ -1,5 +1,5 @@
-import { type Attempt, type Ending, targetOf } from '../ending.ts'
-import type { AttemptRow, EndingRow } from '../storage/schema.ts'
+import { type Attempt, type Ending, type InForce, targetOf, type WarningView } from '../ending.ts'
+import type { AttemptRow, EndingRow, HoldRow, WarningRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 
 /** An ending as callers see it. */
@@ -22,6 +22,7 @@ export function endingView(row: EndingRow): Ending {
     finishedAt: timeOrNull(row.finished_at),
     confirmedAt: timeOrNull(row.confirmed_at),
     metadata: JSON.parse(row.metadata),
+    ...(row.warn_minutes === null ? {} : { warnMinutes: JSON.parse(row.warn_minutes) }),
   }
 }
 
@@ -37,6 +38,28 @@ export function attemptView(row: AttemptRow): Attempt {
   }
 }
 
-function timeOrNull(at: number | null): string | null {
+export function warningView(row: WarningRow): WarningView {
+  return {
+    minutes: row.minutes,
+    toldMinutes: row.told_minutes,
+    dueAt: formatTime(row.due_at),
+    markedAt: formatTime(row.marked_at),
+    sentAt: timeOrNull(row.sent_at),
+    result: row.result,
+  }
+}
+
+/** The hold that an ending came with, beside its own fields. */
+export function holdFields(hold: HoldRow | undefined): Pick<Ending, 'holdFrom' | 'holdUntil'> {
+  return hold ? { holdFrom: formatTime(hold.from_at), holdUntil: timeOrNull(hold.until_at) } : {}
+}
+
+export function inForceView(row: EndingRow | undefined): InForce | null {
+  if (!row) return null
+  const { id: ending, due_at, requested_by: requestedBy, reason } = row
+  return { ending, dueAt: formatTime(due_at), requestedBy, reason }
+}
+
+export function timeOrNull(at: number | null): string | null {
   return at === null ? null : formatTime(at)
 }

@@ -1,12 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Ending } from '../ending.ts'
-import { Problem } from '../problem.ts'
-import type { EndingFilter } from '../storage/endings.ts'
+import { invalid, Problem } from '../problem.ts'
+import type { EndingFilter, Move } from '../storage/endings.ts'
 import type { Answer } from '../storage/ledger.ts'
 import { parseTime } from '../time.ts'
+import { MINUTE_MS } from '../time-limits/rules.ts'
 import { accept, dueTime, logStored } from './accept.ts'
-import { attemptView, endingView } from './ending-view.ts'
+import { detailed } from './ending-details.ts'
+import { endingView, inForceView } from './ending-view.ts'
 import { idempotentRequest } from './headers.ts'
 import { endingOf } from './obstacles.ts'
 import {
@@ -20,18 +22,19 @@ import {
   MoveRequest,
   Nothing,
   RoomParams,
+  SessionEndRequest,
   SessionParams,
 } from './schemas.ts'
 
 /** Everything a caller does with endings. */
 export const endings: FastifyPluginAsyncTypebox = async (app) => {
-  const { ledger } = app
+  const { ledger, limits } = app
   app.addHook('onRequest', app.authenticate)
 
   app.route({
     method: 'POST',
     url: '/v1/sessions/:sessionId/end',
-    schema: { params: SessionParams, querystring: Nothing, body: EndRequest, response: endingAnswer },
+    schema: { params: SessionParams, querystring: Nothing, body: SessionEndRequest, response: endingAnswer },
     preValidation: absentIsEmpty,
     handler: (request, reply) => accept(request, reply, { session: request.params.sessionId }, request.body),
   })
@@ -71,7 +74,7 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     handler: async ({ params }) => {
       const ending = await ledger.find(params.id)
       if (!ending) throw new Problem('not-found', 'there is no ending with this id')
-      return { ...endingView(ending), attempts: (await ledger.attempts(ending.id)).map(attemptView) }
+      return detailed(app, ending)
     },
   })
 
@@ -79,15 +82,12 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     method: 'PATCH',
     url: '/v1/endings/:id',
     schema: { params: EndingParams, querystring: Nothing, body: MoveRequest, response: endingAnswer },
-    handler: (request, reply) => {
-      const dueAt = dueTime(request.body.dueAt, ledger.clock.now())
-      const { id } = request.params
-      return changed(
-        request,
-        reply,
-        'ending.moved',
-        ledger.move(id, request.caller, dueAt, idempotentRequest(request)),
-      )
+    handler: async (request, reply) => {
+      const to = moveOf(request.body, ledger.clock.now())
+      const move = ledger.move(request.params.id, request.caller, to, idempotentRequest(request))
+      const moved = await changed(request, reply, 'ending.moved', move)
+      const row = await ledger.find(moved.id)
+      return { ...moved, inForce: inForceView(row && (await limits.inForce(row))) }
     },
   })
 
@@ -122,6 +122,17 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
       )
     },
   })
+}
+
+/** To a time, or by so many minutes: one of the two. */
+function moveOf({ dueAt, extendMinutes }: MoveRequest, now: number): Move {
+  if (dueAt !== undefined && extendMinutes === undefined) return dueTime(dueAt, now)
+  if (dueAt === undefined && extendMinutes !== undefined) return { extendMs: extendMinutes * MINUTE_MS }
+  const detail =
+    dueAt === undefined
+      ? 'is required: a time as in RFC 3339, or extendMinutes in its place'
+      : 'must not stand beside extendMinutes: one of them'
+  throw invalid('/dueAt', detail)
 }
 
 /** No body at all is fine where every field is optional; Fastify would check it as if it were null. */

@@ -1,9 +1,9 @@
-import { Problem } from '../problem.ts'
+import { invalid, Problem } from '../problem.ts'
 import type { Answer } from '../storage/ledger.ts'
 
 type Obstacle = Extract<Answer, { obstacle: unknown }>['obstacle']
 
-const DETAILS: Record<Obstacle, string> = {
+const DETAILS: Record<Exclude<Obstacle, 'too-far'>, string> = {
   'not-found': 'there is no ending with this id',
   forbidden: 'only the caller that asked for an ending, or an operator, may change it',
   'not-pending': 'it is over already; GET it to see how',
@@ -16,5 +16,6 @@ const DETAILS: Record<Obstacle, string> = {
 /** The ending of an answer that has one; where something was in the way, the problem that says so. */
 export function endingOf(answer: Answer): Extract<Answer, { ending: unknown }> {
   if ('ending' in answer) return answer
+  if (answer.obstacle === 'too-far') throw invalid('/extendMinutes', 'must not lead more than a year ahead')
   throw new Problem(answer.obstacle, DETAILS[answer.obstacle])
 }

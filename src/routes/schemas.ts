@@ -12,6 +12,7 @@ import {
   Target,
   Time,
   UUID,
+  WarnMinutes,
 } from '../ending.ts'
 import { ProblemDocument } from '../problem.ts'
 
@@ -28,18 +29,28 @@ const details = {
   key: Type.Optional(Key),
   urgent: Type.Optional(Type.Boolean({ description: 'true or false' })),
   metadata: Type.Optional(Metadata),
+  warnMinutes: Type.Optional(WarnMinutes),
 }
-export const EndRequest = closed(details)
+const holding = { holdFrom: Type.Optional(Time), holdUntil: Type.Optional(Time) }
+/** Of a session: there is no room to keep closed. */
+export const SessionEndRequest = closed(details)
+export const EndRequest = closed({ ...details, ...holding })
 export type EndRequest = Static<typeof EndRequest>
-export const EndingRequest = closed({ target: Target, ...details })
-export const MoveRequest = closed({ dueAt: Time })
+export const EndingRequest = closed({ target: Target, ...details, ...holding })
+export const MoveRequest = closed({
+  dueAt: Type.Optional(Time),
+  extendMinutes: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1440, description: 'a whole number from 1 to 1440' }),
+  ),
+})
+export type MoveRequest = Static<typeof MoveRequest>
 
 export const SessionParams = closed({ sessionId: SessionId })
 export const RoomParams = closed({ room: Room })
 export const EndingParams = closed({ id: EndingId })
 
 export const LIMIT = { most: 200, byDefault: 50 }
-const Limit = Type.String({
+export const Limit = Type.String({
   pattern: '^([1-9]\\d?|1\\d\\d|200)$',
   description: `a whole number from 1 to ${LIMIT.most}, given once`,
 })

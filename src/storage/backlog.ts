@@ -1,4 +1,4 @@
-import { PENDING } from './endings.ts'
+import { PENDING } from './pending.ts'
 import type { Db } from './schema.ts'
 
 /** The backlog as it is now: how many endings wait, how many are past their due time, and since when (epoch ms). */

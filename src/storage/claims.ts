@@ -1,8 +1,8 @@
 import type { SelectQueryBuilder } from 'kysely'
 import type { Failure, Outcome } from '../ending.ts'
 import { CONFIRM_AFTER_MS } from './confirmations.ts'
-import { PENDING } from './endings.ts'
 import { newId } from './ids.ts'
+import { PENDING } from './pending.ts'
 import type { AttemptRow, Db, EndingRow, Engine, Tables, Trx } from './schema.ts'
 
 /** What an attempt makes of its ending. */

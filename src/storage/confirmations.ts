@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Outcome } from '../ending.ts'
-import { PENDING } from './endings.ts'
+import { PENDING } from './pending.ts'
 import type { Db, EndingRow, Engine, Trx } from './schema.ts'
 
 /** How long after its end a session is looked up, where no webhook has told of it until then. */
@@ -80,6 +80,12 @@ export async function sessionSeenOver(trx: Trx, session: string, now: number): P
     .where('session', '=', session)
     .where('result', '=', 'ended')
     .where('confirmed_at', 'is', null)
+    .execute()
+  await trx
+    .updateTable('sessions')
+    .set({ over_at: now })
+    .where('id', '=', session)
+    .where('over_at', 'is', null)
     .execute()
   return [...(await confirmEnded(trx, session, now)), ...(await finishPending(trx, session, now))]
 }

@@ -1,12 +1,20 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
 import { roomId, type State } from '../ending.ts'
+import { oneYearAfter } from '../time.ts'
+import { nextWarningAt } from '../time-limits/warnings.ts'
+import { liftHolds, moveHold } from './holds.ts'
+import { PENDING } from './pending.ts'
 import type { AttemptRow, Db, EndingRow, Tables, Trx } from './schema.ts'
 
-/** A literal, because SQLite matches a partial index only to a condition that it can read while planning. */
-export const PENDING = sql.lit('pending' as const)
-
 /** Why an owner's change was not made. */
-export type Obstacle = 'not-found' | 'forbidden' | 'not-pending' | 'not-failed' | 'in-progress' | 'key-taken'
+export type Obstacle =
+  | 'not-found'
+  | 'forbidden'
+  | 'not-pending'
+  | 'not-failed'
+  | 'in-progress'
+  | 'key-taken'
+  | 'too-far'
 export type Changed = { ending: EndingRow } | { obstacle: Obstacle }
 
 /** Who asks: operators may change everybody's endings. */
@@ -15,17 +23,28 @@ export interface Caller {
   operator: boolean
 }
 
-/** Moves a pending ending; `dueAt` is epoch ms. */
-export function moveEnding(trx: Trx, id: string, caller: Caller, dueAt: number, now: number) {
-  return change(trx, id, caller, 'pending', () =>
-    unclaimed(trx, id, now).set(dueAnew(dueAt)).returningAll().executeTakeFirst(),
-  )
+/** Where to move an ending: to a time (epoch ms), or so much later (ms) than it is due, or than now where that has passed. */
+export type Move = number | { extendMs: number }
+
+/** Moves a pending ending, and a hold that begins with it. */
+export function moveEnding(trx: Trx, id: string, caller: Caller, to: Move, now: number) {
+  return change(trx, id, caller, 'pending', async (before) => {
+    const dueAt = typeof to === 'number' ? to : Math.max(before.due_at, now) + to.extendMs
+    if (dueAt > oneYearAfter(now)) return { obstacle: 'too-far' }
+    const ending = await unclaimed(trx, id, now)
+      .where('claim', '=', before.claim)
+      .set(dueAnew(dueAt, before, now))
+      .returningAll()
+      .executeTakeFirst()
+    if (ending) await moveHold(trx, before, dueAt)
+    return ending
+  })
 }
 
-/** Takes a pending ending back. */
+/** Takes a pending ending back, and opens the room that it would have kept closed. */
 export function cancelEnding(trx: Trx, id: string, caller: Caller, now: number) {
-  return change(trx, id, caller, 'pending', () =>
-    unclaimed(trx, id, now)
+  return change(trx, id, caller, 'pending', async () => {
+    const ending = await unclaimed(trx, id, now)
       .set((eb) => ({
         state: 'cancelled',
         finished_at: now,
@@ -33,8 +52,10 @@ export function cancelEnding(trx: Trx, id: string, caller: Caller, now: number) 
         claimed_until: null,
       }))
       .returningAll()
-      .executeTakeFirst(),
-  )
+      .executeTakeFirst()
+    if (ending) await liftHolds(trx, { endingId: ending.id }, caller.name, now)
+    return ending
+  })
 }
 
 /** A failed ending becomes pending, to be tried now; what it was due stays, and with it whose meeting it may end. */
@@ -69,16 +90,21 @@ export function retryEnding(trx: Trx, id: string, caller: Caller, now: number) {
   )
 }
 
-// A claim whose lease ran out may still have a slow worker behind it: the raised number makes its report void.
-export function dueAnew<T>(dueAt: T) {
+export function dueAnew(dueAt: number, { warn_minutes }: Pick<EndingRow, 'warn_minutes'>, now: number) {
   return {
+    ...newClaim,
     due_at: dueAt,
     next_attempt_at: dueAt,
-    retry_since: null,
-    retry_base: sql<number>`endings.attempt`,
-    claim: sql<number>`endings.claim + 1`,
-    claimed_until: null,
+    warn_at: warn_minutes === null ? null : nextWarningAt(dueAt, JSON.parse(warn_minutes), now),
   }
+}
+
+// A claim whose lease ran out may still have a slow worker behind it: the raised number makes its report void.
+export const newClaim = {
+  retry_since: null,
+  retry_base: sql<number>`endings.attempt`,
+  claim: sql<number>`endings.claim + 1`,
+  claimed_until: null,
 }
 
 function unclaimed(trx: Trx, id: string, now: number) {
@@ -95,12 +121,13 @@ async function change(
   id: string,
   caller: Caller,
   from: State,
-  update: () => Promise<EndingRow | undefined>,
+  update: (before: EndingRow) => Promise<EndingRow | { obstacle: Obstacle } | undefined>,
 ): Promise<Changed> {
   const before = await findEnding(trx, id)
   if (!before) return { obstacle: 'not-found' }
   if (before.requested_by !== caller.name && !caller.operator) return { obstacle: 'forbidden' }
-  const ending = await update()
+  const ending = await update(before)
+  if (ending && 'obstacle' in ending) return ending
   if (ending) return { ending }
   const state = (await findEnding(trx, id))?.state
   if (from === 'failed') return { obstacle: state === 'failed' ? 'key-taken' : 'not-failed' }

@@ -1,7 +1,7 @@
-import type { Change, EventMeaning, Instruction } from '../ending.ts'
-import { PENDING } from './endings.ts'
+import type { Change, EventMeaning } from '../ending.ts'
+import { Changes, type How } from './changes.ts'
 import { InProgressError } from './errors.ts'
-import { putEndings } from './puts.ts'
+import { hasHolds } from './holds.ts'
 import type { EndingRow, Engine, EventsTable, Trx } from './schema.ts'
 import { chunks, isNewer, lockSubjects, type Subject, saveSubjects } from './subjects.ts'
 
@@ -10,7 +10,7 @@ export interface EventResult {
   status: 'accepted' | 'duplicate' | 'stale'
   /** ids of the endings it made or moved, and of those it took back */
   endings: string[]
-  changed: Array<{ ending: EndingRow; how: 'accepted' | 'replaced' | 'cancelled' }>
+  changed: Array<{ ending: EndingRow; how: How }>
 }
 
 /**
@@ -23,12 +23,14 @@ export async function applyEvents(
   sender: string,
   events: EventMeaning[],
   now: number,
+  warnMinutes: number[] = [],
 ): Promise<EventResult[]> {
   const known = await remembered(trx, sender, events)
   const fresh = firstOfEach(events).filter((event) => !known.has(nameOf(event)))
   const names = fresh.flatMap(({ subject }) => subject ?? [])
   const subjects = await lockSubjects(trx, engine, sender, names)
-  const results = await applyAll(trx, sender, fresh, subjects, now)
+  const changes = new Changes(trx, { sender, now, warnMinutes, holding: await hasHolds(trx, sender) })
+  const results = await applyAll(changes, fresh, subjects, now)
   await saveSubjects(trx, sender, subjects)
   await remember(trx, sender, fresh, results, now)
   return events.map((event) => resultOf(event, results, known))
@@ -102,46 +104,26 @@ async function remember(
   }
 }
 
-/** Each event in its turn; what several of them put is put together, up to the next that takes something back. */
+/** Each event in its turn. */
 async function applyAll(
-  trx: Trx,
-  sender: string,
+  changes: Changes,
   fresh: EventMeaning[],
   subjects: Map<string, Subject>,
   now: number,
 ): Promise<Map<EventMeaning, EventResult>> {
   const results = new Map<EventMeaning, EventResult>()
-  let waiting: Array<{ result: EventResult; wish: Instruction }> = []
-  const flush = async () => {
-    const stored = await putEndings(
-      trx,
-      waiting.map(({ wish }) => wish),
-      now,
-    )
-    for (const [i, answer] of stored.entries()) {
-      if ('obstacle' in answer) throw new InProgressError('an ending is being carried out')
-      note(waiting[i]?.result as EventResult, answer.ending, answer.replaced ? 'replaced' : 'accepted')
-    }
-    waiting = []
-  }
   for (const event of fresh) {
     const change = meet(event, subjects, now)
     const result: EventResult = { status: change ? 'accepted' : 'stale', endings: [], changed: [] }
     results.set(event, result)
-    if (change?.withdraw) {
-      await flush()
-      for (const ending of await withdraw(trx, sender, change.withdraw, now))
-        note(result, ending, 'cancelled')
-    }
-    for (const wish of change?.put ?? []) waiting.push({ result, wish })
+    if (change)
+      await changes.apply(change, (ending, how) => {
+        result.endings.push(ending.id)
+        result.changed.push({ ending, how })
+      })
   }
-  await flush()
+  await changes.flush()
   return results
-}
-
-function note(result: EventResult, ending: EndingRow, how: 'accepted' | 'replaced' | 'cancelled'): void {
-  result.endings.push(ending.id)
-  result.changed.push({ ending, how })
 }
 
 /**
@@ -161,37 +143,4 @@ function meet(event: EventMeaning, subjects: Map<string, Subject>, now: number):
     : { time: known.time, precedence: known.precedence, timed: known.timed }
   subjects.set(event.subject, { ...order, memory, mattersUntil })
   return isChange ? change : undefined
-}
-
-/** Takes back that party's pending endings with that key or subject; all or none. */
-async function withdraw(
-  trx: Trx,
-  sender: string,
-  what: { key: string } | { subject: string },
-  now: number,
-): Promise<EndingRow[]> {
-  const [column, value] = 'key' in what ? (['key', what.key] as const) : (['subject', what.subject] as const)
-  const rows = await trx
-    .updateTable('endings')
-    .set((eb) => ({
-      state: 'cancelled',
-      finished_at: now,
-      claim: eb('claim', '+', 1),
-      claimed_until: null,
-    }))
-    .where('state', '=', PENDING)
-    .where('requested_by', '=', sender)
-    .where(column, '=', value)
-    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
-    .returningAll()
-    .execute()
-  const left = await trx
-    .selectFrom('endings')
-    .select('id')
-    .where('state', '=', PENDING)
-    .where('requested_by', '=', sender)
-    .where(column, '=', value)
-    .executeTakeFirst()
-  if (left) throw new InProgressError('an ending is being carried out')
-  return rows
 }

@@ -28,6 +28,7 @@ import {
   type EndingFilter,
   findEnding,
   listEndings,
+  type Move,
   moveEnding,
   type Obstacle,
   retryEnding,
@@ -55,16 +56,19 @@ export type Answer =
  */
 export class Ledger {
   readonly clock: Clock
+  /** when people are warned of an end that does not say so itself */
+  readonly warnMinutes: number[]
   readonly #db: Db
   readonly #engine: Engine
   readonly #commits: Commits
   readonly #puts = new Together<Instruction, Stored>(
-    (take) => this.#write((trx, now) => putEndings(trx, take(), now)),
+    (take) => this.write((trx, now) => putEndings(trx, take(), now, this.warnMinutes)),
     (error) => !(error instanceof StorageError),
   )
   readonly #events = new EventEmitter().setMaxListeners(0)
 
-  constructor({ db, engine, clock }: OpenDatabase) {
+  constructor({ db, engine, clock }: OpenDatabase, { warnMinutes = [] }: { warnMinutes?: number[] } = {}) {
+    this.warnMinutes = warnMinutes
     this.#db = db
     this.#engine = engine
     this.clock = clock
@@ -73,14 +77,17 @@ export class Ledger {
 
   /** Stores an ending, or replaces the pending one of the same party and key. */
   async put(wish: Instruction, request?: IdempotentRequest): Promise<Answer> {
-    if (request) return this.#change(request, async (trx, now) => first(await putEndings(trx, [wish], now)))
+    if (request)
+      return this.#change(request, async (trx, now) =>
+        first(await putEndings(trx, [wish], now, this.warnMinutes)),
+      )
     const answer = await this.#puts.add(wish)
-    if ('ending' in answer) this.#announce(answer.ending)
+    if ('ending' in answer) this.announce(answer.ending)
     return answer
   }
 
-  move(id: string, caller: Caller, dueAt: number, request?: IdempotentRequest): Promise<Answer> {
-    return this.#change(request, (trx, now) => moveEnding(trx, id, caller, dueAt, now))
+  move(id: string, caller: Caller, to: Move, request?: IdempotentRequest): Promise<Answer> {
+    return this.#change(request, (trx, now) => moveEnding(trx, id, caller, to, now))
   }
 
   cancel(id: string, caller: Caller, request?: IdempotentRequest): Promise<Answer> {
@@ -113,7 +120,7 @@ export class Ledger {
   }
 
   claim(limit: number, leaseMs: number): Promise<EndingRow[]> {
-    return this.#write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs))
+    return this.write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs))
   }
 
   firstDue() {
@@ -126,8 +133,8 @@ export class Ledger {
 
   /** See `recordAttempt`: undefined where the report came too late to change the ending. */
   async record(claimed: EndingRow, calls: Call[], transition: Transition): Promise<EndingRow | undefined> {
-    const ending = await this.#write((trx, now) => recordAttempt(trx, claimed, calls, transition, now))
-    if (ending) this.#announce(ending)
+    const ending = await this.write((trx, now) => recordAttempt(trx, claimed, calls, transition, now))
+    if (ending) this.announce(ending)
     return ending
   }
 
@@ -139,8 +146,10 @@ export class Ledger {
     const until = this.clock.now() + WAIT_FOR_PROGRESS_MS
     for (;;) {
       try {
-        const results = await this.#write((trx, now) => applyEvents(trx, this.#engine, sender, events, now))
-        for (const { ending } of results.flatMap(({ changed }) => changed)) this.#announce(ending)
+        const results = await this.write((trx, now) =>
+          applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes),
+        )
+        for (const { ending } of results.flatMap(({ changed }) => changed)) this.announce(ending)
         return results
       } catch (error) {
         if (!(error instanceof InProgressError)) throw error
@@ -152,8 +161,8 @@ export class Ledger {
 
   /** `session` was seen not to be live. Returns the endings that are confirmed or over by it. */
   async sessionSeenOver(session: string): Promise<EndingRow[]> {
-    const changed = await this.#write((trx, now) => sessionSeenOver(trx, session.toLowerCase(), now))
-    for (const ending of changed) this.#announce(ending)
+    const changed = await this.write((trx, now) => sessionSeenOver(trx, session.toLowerCase(), now))
+    for (const ending of changed) this.announce(ending)
     return changed
   }
 
@@ -162,23 +171,23 @@ export class Ledger {
   }
 
   claimConfirmation(leaseMs: number) {
-    return this.#write((trx, now) => claimConfirmation(trx, this.#engine, now, now + leaseMs))
+    return this.write((trx, now) => claimConfirmation(trx, this.#engine, now, now + leaseMs))
   }
 
   postponeConfirmation(id: string, at: number | null) {
-    return this.#write((trx) => postponeConfirmation(trx, id, at))
+    return this.write((trx) => postponeConfirmation(trx, id, at))
   }
 
   /** See `reopen`: undefined where it is confirmed by now, or was reopened often enough. */
   async reopen(seen: EndingRow): Promise<EndingRow | undefined> {
-    const ending = await this.#write((trx, now) => reopen(trx, seen, now))
-    if (ending) this.#announce(ending)
+    const ending = await this.write((trx, now) => reopen(trx, seen, now))
+    if (ending) this.announce(ending)
     return ending
   }
 
   /** Only for SQLite, where this process is the only one: frees what a predecessor held when it died. */
   clearClaims(): Promise<number> {
-    return this.#engine === 'sqlite' ? this.#write((trx) => clearClaims(trx)) : Promise.resolve(0)
+    return this.#engine === 'sqlite' ? this.write((trx) => clearClaims(trx)) : Promise.resolve(0)
   }
 
   control() {
@@ -186,11 +195,11 @@ export class Ledger {
   }
 
   setControl(control: ControlTable) {
-    return this.#write((trx) => setControl(trx, control))
+    return this.write((trx) => setControl(trx, control))
   }
 
   endRefusal() {
-    return this.#write((trx, now) => endRefusal(trx, now))
+    return this.write((trx, now) => endRefusal(trx, now))
   }
 
   callsSince(since: number) {
@@ -199,12 +208,12 @@ export class Ledger {
 
   /** Removes one batch of what finished before `before` (epoch ms); whether there may be more. */
   prune(before: number) {
-    return this.#write((trx, now) => pruneBatch(trx, before, now))
+    return this.write((trx, now) => pruneBatch(trx, this.#engine, before, now))
   }
 
   /** Proves that the ledger can store: a full disk or a database turned read-only shows only in a write. */
   async probe(): Promise<void> {
-    await this.#write((trx, now) =>
+    await this.write((trx, now) =>
       trx
         .insertInto('idempotency_keys')
         .values({ caller: 'curfew', key: 'probe', fingerprint: '', ending_id: '', created_at: now })
@@ -228,9 +237,15 @@ export class Ledger {
     request: IdempotentRequest | undefined,
     work: (trx: Trx, now: number) => Promise<Answer>,
   ): Promise<Answer> {
-    const answer = await this.#write((trx, now) => once(trx, request, now, () => work(trx, now)))
-    if ('ending' in answer) this.#announce(answer.ending)
+    const answer = await this.write((trx, now) => once(trx, request, now, () => work(trx, now)))
+    if ('ending' in answer) this.announce(answer.ending)
     return answer
+  }
+
+  /** Tells `listener` when (epoch ms) the next warning of an ending is due. Returns how to stop it. */
+  onWarning(listener: (at: number) => void): () => void {
+    this.#events.on('warning', listener)
+    return () => void this.#events.off('warning', listener)
   }
 
   /** Tells `listener` when (epoch ms) the session of an ending is to be looked up. Returns how to stop it. */
@@ -239,13 +254,16 @@ export class Ledger {
     return () => void this.#events.off('unconfirmed', listener)
   }
 
-  #announce(ending: EndingRow): void {
+  /** Tells whoever waits for it that an ending was stored or changed. */
+  announce(ending: EndingRow): void {
+    if (ending.warn_at !== null) this.#events.emit('warning', ending.warn_at)
     if (ending.confirm_at !== null) this.#events.emit('unconfirmed', ending.confirm_at)
     if (ending.state === 'pending') this.#events.emit('work', ending.next_attempt_at)
     else this.#events.emit(`finished:${ending.id}`)
   }
 
-  #write<T>(work: (trx: Trx, now: number) => Promise<T>): Promise<T> {
+  /** One transaction, shared with what arrives at the same time; for the parts of the ledger that have their own files. */
+  write<T>(work: (trx: Trx, now: number) => Promise<T>): Promise<T> {
     return translated(this.#commits.run((trx) => work(trx, this.clock.now())))
   }
 }

@@ -1,7 +1,10 @@
 import type { CompiledQuery } from 'kysely'
 import { type Instruction, targetColumns } from '../ending.ts'
-import { dueAnew, PENDING } from './endings.ts'
+import { nextWarningAt } from '../time-limits/warnings.ts'
+import { newClaim } from './endings.ts'
+import { liftHolds, openHold } from './holds.ts'
 import { newId } from './ids.ts'
+import { PENDING } from './pending.ts'
 import type { EndingRow, Trx } from './schema.ts'
 
 /** What became of an instruction: `in-progress` where the pending one with its key is being carried out just now. */
@@ -14,15 +17,31 @@ const ROWS_IN_ONE = [64, 16, 4, 1] as const
  * Stores instructions as new pending endings, in their order; where the same party has a pending one with the same
  * key, that one is replaced under its old id instead. Answers in the same order.
  */
-export async function putEndings(trx: Trx, wishes: Instruction[], now: number): Promise<Stored[]> {
-  const rows = wishes.map((wish) => newRow(wish, now))
+export async function putEndings(
+  trx: Trx,
+  wishes: Instruction[],
+  now: number,
+  warnMinutes: number[] = [],
+): Promise<Stored[]> {
+  const rows = wishes.map((wish) => newRow(wish, now, wish.warnMinutes ?? warnMinutes))
   const answers: Stored[] = []
   for (let from = 0; from < rows.length; ) {
     const count = howMany(rows, from)
     answers.push(...(await putTogether(trx, rows.slice(from, from + count), now)))
     from += count
   }
+  for (const [i, answer] of answers.entries()) await keepClosed(trx, wishes[i] as Instruction, answer, now)
   return answers
+}
+
+/** The hold that an instruction asks for, in the place of the one that the replaced ending had. */
+async function keepClosed(trx: Trx, wish: Instruction, answer: Stored, now: number): Promise<void> {
+  if ('obstacle' in answer) return
+  const { ending, replaced } = answer
+  if (replaced) await liftHolds(trx, { endingId: ending.id }, wish.requestedBy, now)
+  if (!wish.hold) return
+  const { requestedBy, reason, subject, target: room, hold } = wish
+  await openHold(trx, { ...hold, room, requestedBy, reason, subject }, ending.id, now)
 }
 
 /** How many of the rows from `from` on one statement may take: PostgreSQL refuses to change a row twice in one. */
@@ -97,7 +116,11 @@ function compile(trx: Trx, rows: EndingRow[]): Put {
           subject: eb.ref('excluded.subject'),
           urgent: eb.ref('excluded.urgent'),
           metadata: eb.ref('excluded.metadata'),
-          ...dueAnew(eb.ref('excluded.due_at')),
+          due_at: eb.ref('excluded.due_at'),
+          next_attempt_at: eb.ref('excluded.due_at'),
+          warn_minutes: eb.ref('excluded.warn_minutes'),
+          warn_at: eb.ref('excluded.warn_at'),
+          ...newClaim,
         }))
         .where((eb) =>
           eb.or([
@@ -111,7 +134,7 @@ function compile(trx: Trx, rows: EndingRow[]): Put {
   return { query, places: query.parameters as Put['places'] }
 }
 
-function newRow(wish: Instruction, now: number): EndingRow {
+function newRow(wish: Instruction, now: number, warnMinutes: number[]): EndingRow {
   return {
     id: newId(now),
     state: 'pending',
@@ -136,5 +159,7 @@ function newRow(wish: Instruction, now: number): EndingRow {
     metadata: JSON.stringify(wish.metadata),
     confirm_at: null,
     reopened: 0,
+    warn_minutes: warnMinutes.length > 0 ? JSON.stringify(warnMinutes) : null,
+    warn_at: warnMinutes.length > 0 ? nextWarningAt(wish.dueAt, warnMinutes, now) : null,
   }
 }

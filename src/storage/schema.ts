@@ -35,6 +35,10 @@ export interface EndingsTable {
   confirm_at: number | null
   /** How often it became pending again because its session was seen live after its end. */
   reopened: number
+  /** How many minutes before its due time people are warned, as JSON; null for never. */
+  warn_minutes: string | null
+  /** When the next warning is due. */
+  warn_at: number | null
 }
 
 /** One row for each end call, whoever made it and whatever became of its ending. */
@@ -95,6 +99,74 @@ export interface SubjectsTable {
   matters_until: number
 }
 
+/** A rule: no session in this room lasts longer. */
+export interface TimeLimitsTable {
+  /** a room's UUID or friendly URL, or `external:` and its external id */
+  room: string
+  owner: string
+  max_minutes: number
+  /** JSON; null for the default */
+  warn_minutes: string | null
+  created_at: number
+  updated_at: number
+}
+
+/** A session that a rule or a hold is, or was, about. */
+export interface SessionsTable {
+  id: string
+  room_id: string | null
+  friendly_url: string | null
+  external_id: string | null
+  /** as Digital Samba tells it */
+  started_at: number
+  seen_at: number
+  /** when it was seen not to be live */
+  over_at: number | null
+  /** the ending that its time limit made, the rule that it was, and when that was due before anybody moved it */
+  limit_ending: string | null
+  limit_room: string | null
+  limit_due: number | null
+  /** the ending that a hold on its room made */
+  hold_ending: string | null
+}
+
+/** Marked before it is sent: a message twice annoys, a lost one does not matter. */
+export interface WarningsTable {
+  ending_id: string
+  due_at: number
+  /** which of the warnings it is */
+  minutes: number
+  /** what people were told, which is less where it came late */
+  told_minutes: number
+  marked_at: number
+  sent_at: number | null
+  /** `superseded`: another ending comes first, so this one's time is not when people have to go */
+  result: 'begun' | 'sent' | 'nobody_there' | 'superseded' | 'failed'
+}
+
+/** A room that is kept closed: sessions that begin in it meanwhile are ended. */
+export interface HoldsTable {
+  id: string
+  room_kind: 'room' | 'external'
+  room: string
+  from_at: number
+  /** null: until it is lifted */
+  until_at: number | null
+  requested_by: string
+  reason: string
+  subject: string | null
+  /** the ending that it came with */
+  ending_id: string | null
+  created_at: number
+  lifted_at: number | null
+  lifted_by: string | null
+}
+
+export interface SweepsTable {
+  name: 'live'
+  next_at: number
+}
+
 export interface Tables {
   endings: EndingsTable
   events: EventsTable
@@ -102,10 +174,19 @@ export interface Tables {
   attempts: AttemptsTable
   idempotency_keys: IdempotencyKeysTable
   control: ControlTable
+  time_limits: TimeLimitsTable
+  sessions: SessionsTable
+  warnings: WarningsTable
+  holds: HoldsTable
+  sweeps: SweepsTable
 }
 
 export type Db = Kysely<Tables>
 export type Trx = Transaction<Tables>
 export type EndingRow = Selectable<EndingsTable>
+export type TimeLimitRow = Selectable<TimeLimitsTable>
+export type SessionRow = Selectable<SessionsTable>
+export type HoldRow = Selectable<HoldsTable>
+export type WarningRow = Selectable<WarningsTable>
 export type AttemptRow = Selectable<AttemptsTable>
 export type Engine = 'sqlite' | 'postgres'

@@ -3,7 +3,7 @@ import { type Clock, sleepUntil } from '../clock.ts'
 import type { MadeCall } from '../digital-samba/client.ts'
 import { RateLimitedError, UnauthorizedError } from '../digital-samba/errors.ts'
 import type { Ledger } from '../storage/ledger.ts'
-import { type CallBudget, LONGEST_PAUSE_MS, type Permit, type Priority } from './budget.ts'
+import { type CallBudget, LONGEST_PAUSE_MS, type Permit, type Priority, RANK } from './budget.ts'
 
 /** No call may leave now; nothing is wrong with what it was for. */
 export class CallsHeldError extends Error {
@@ -26,6 +26,7 @@ interface Hold {
 }
 
 const PROBE_EVERY_MS = 60_000
+const YIELD_MS = 100
 // Where a 429 does not say how long: half the vendor's minute.
 const UNSAID_PAUSE_MS = 30_000
 // One failed call says something about one session, three in a row about the far side.
@@ -42,6 +43,8 @@ export class CallGate {
   readonly #log: Logger
   #pause: Hold | undefined
   #refusal: Hold | undefined
+  /** Aborts when the refusal ends, since somebody else's call may find that out. */
+  #refusalEnds = new AbortController()
   #failures: { since: number; count: number; why: string } | undefined
 
   constructor({ budget, ledger, log }: { budget: CallBudget; ledger: Ledger; log: Logger }) {
@@ -67,13 +70,14 @@ export class CallGate {
 
   /** Permits for up to `most` first calls; one only where it is to ask after a refusal; none where `signal` aborted. */
   async enter(priority: Priority, most: number, signal: AbortSignal): Promise<Permit[]> {
-    while (this.#refusal && !this.#mayProbe() && !signal.aborted)
-      await sleepUntil(this.#clock, this.#refusal.until, signal)
+    while (this.#refusal && !this.#mayProbe() && !signal.aborted) {
+      const either = AbortSignal.any([signal, this.#refusalEnds.signal])
+      await sleepUntil(this.#clock, this.#refusal.until, either)
+    }
     const probing = this.#refusal
     const first = await this.#budget.take(priority, signal)
     if (!first) return []
-    if (probing) this.#probes()
-    const permits = [first]
+    const permits = [this.#probes(first)]
     while (!probing && permits.length < most) {
       const next = this.#budget.takeAtOnce()
       if (!next) break
@@ -83,18 +87,38 @@ export class CallGate {
   }
 
   /**
-   * A permit for one call of work that can be put off, or of work that has begun. Throws CallsHeldError where it has
-   * to be. After a refusal it may be the call that asks whether the credentials work, since nothing else may be due.
+   * A permit for a call that is no ending's first. Throws CallsHeldError where it has to be put off. Where it is for no
+   * ending at all, it gives way to every end that is due: the worker asks for few at a time, so its rank does not say
+   * how many there are. After a refusal it may be the call that asks whether the credentials work, since nothing else
+   * may be due.
    */
   async permit(priority: Priority, signal: AbortSignal): Promise<Permit> {
+    const givesWay = priority.rank > RANK.ending
+    for (;;) {
+      if (!givesWay || !(await this.#isEndDue())) {
+        const permit = await this.#take(priority, signal)
+        if (!givesWay || !(await this.#isEndDue(permit))) return this.#probes(permit)
+        permit.giveBack()
+      }
+      await this.#clock.sleep(YIELD_MS, signal)
+      if (signal.aborted) throw new CallsHeldError('stopped while waiting for the call budget')
+    }
+  }
+
+  async #isEndDue(held?: Permit): Promise<boolean> {
+    try {
+      return (await this.#ledger.firstDue()) !== undefined
+    } catch (error) {
+      held?.giveBack()
+      throw error
+    }
+  }
+
+  async #take(priority: Priority, signal: AbortSignal): Promise<Permit> {
     if (this.#refusal && !this.#mayProbe()) throw new CallsHeldError('the credentials are refused')
     const permit = await this.#budget.take(priority, signal)
     if (!permit) throw new CallsHeldError('stopped while waiting for the call budget')
-    if (!this.#refusal) return permit
-    if (this.#mayProbe()) {
-      this.#probes()
-      return permit
-    }
+    if (!this.#refusal || this.#mayProbe()) return permit
     permit.giveBack()
     throw new CallsHeldError('the credentials are refused')
   }
@@ -104,8 +128,9 @@ export class CallGate {
   }
 
   // Before it is answered: of all that wait, one asks.
-  #probes(): void {
+  #probes(permit: Permit): Permit {
     if (this.#refusal) this.#refusal = { ...this.#refusal, until: this.#clock.now() + PROBE_EVERY_MS }
+    return permit
   }
 
   /** Learns from every call that was made. */
@@ -156,6 +181,8 @@ export class CallGate {
     if (!this.#refusal) return
     this.#log.info({ refusedForMs: now - this.#refusal.since }, 'calls.accepted_again')
     this.#refusal = undefined
+    this.#refusalEnds.abort()
+    this.#refusalEnds = new AbortController()
     this.#ledger.endRefusal().catch((error) => this.#log.error({ err: error }, 'calls.not_written_down'))
   }
 

@@ -1,10 +1,11 @@
 import type { Logger } from 'pino'
-import { type Clock, sleepUntil } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { STILL_LIVE_AFTER_MS, type Unconfirmed } from '../storage/confirmations.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
+import { Background, type Next } from './background.ts'
 import { type Permit, RANK } from './budget.ts'
 import { type CallGate, CallsHeldError } from './call-gate.ts'
 import { logSeenOver } from './log.ts'
@@ -19,8 +20,6 @@ export interface ConfirmerOptions {
 // Few: what is confirmed is over already, and nobody waits for it.
 const MOST_AT_ONCE = 4
 const LEASE_MS = 120_000
-const LOOK_AGAIN_MS = 10_000
-const YIELD_MS = 1_000
 const LONGEST_WAIT_MS = 3_600_000
 
 /**
@@ -30,76 +29,44 @@ const LONGEST_WAIT_MS = 3_600_000
 export class Confirmer {
   readonly #options: ConfirmerOptions
   readonly #clock: Clock
-  readonly #running = new Set<Promise<void>>()
-  readonly #stopping = new AbortController()
-  #wake = new AbortController()
-  #sleepsUntil = Number.POSITIVE_INFINITY
-  #loop: Promise<void> | undefined
+  readonly #background: Background
 
   constructor(options: ConfirmerOptions) {
     this.#options = options
     this.#clock = options.ledger.clock
+    const { log } = options
+    this.#background = new Background({
+      clock: this.#clock,
+      log,
+      name: 'confirmer',
+      mostAtOnce: MOST_AT_ONCE,
+    })
   }
 
   start(): void {
-    const stopListening = this.#options.ledger.onUnconfirmed((at) => {
-      if (at < this.#sleepsUntil) this.#wake.abort()
-    })
-    this.#loop = this.#run().finally(stopListening)
+    this.#options.ledger.onUnconfirmed((at) => this.#background.wakeFor(at))
+    this.#background.start(() => this.#turn())
   }
 
   /** Cuts look-ups short; whoever comes next does them. */
-  async stop(): Promise<void> {
-    this.#stopping.abort()
-    this.#wake.abort()
-    await this.#loop
-    await Promise.all(this.#running)
+  stop(): Promise<void> {
+    return this.#background.stop()
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      try {
-        await this.#turn()
-      } catch (error) {
-        if (!(error instanceof CallsHeldError)) this.#options.log.error({ err: error }, 'confirmer.trouble')
-        await this.#clock.sleep(YIELD_MS, this.#stopping.signal)
-      }
-    }
-  }
-
-  async #turn(): Promise<void> {
+  async #turn(): Promise<Next> {
     const { ledger, gate } = this.#options
-    this.#wake = new AbortController()
-    if (this.#stopping.signal.aborted) return
-    if (this.#running.size >= MOST_AT_ONCE) return void (await Promise.race(this.#running))
     const next = await ledger.nextConfirmation()
-    if (next === undefined || next > this.#clock.now()) return this.#sleep(next)
-    if (await ledger.firstDue()) return this.#clock.sleep(YIELD_MS, this.#stopping.signal)
-    const permit = await gate.permit({ rank: RANK.sweep, at: next }, this.#stopping.signal)
-    const found = await ledger.claimConfirmation(LEASE_MS).catch((error) => {
+    if (next === undefined || next > this.#clock.now()) return next
+    const permit = await gate.permit({ rank: RANK.sweep, at: next }, this.#background.stopping)
+    try {
+      const found = await ledger.claimConfirmation(LEASE_MS)
+      if (found) this.#background.begin(this.#confirm(found, permit).finally(() => permit.giveBack()))
+      else permit.giveBack()
+    } catch (error) {
       permit.giveBack()
       throw error
-    })
-    if (found) this.#begin(found, permit)
-    else permit.giveBack()
-  }
-
-  async #sleep(next: number | undefined): Promise<void> {
-    const lookAgain = this.#clock.now() + LOOK_AGAIN_MS
-    this.#sleepsUntil = Math.min(next ?? lookAgain, lookAgain)
-    await sleepUntil(this.#clock, this.#sleepsUntil, this.#wake.signal)
-    this.#sleepsUntil = Number.POSITIVE_INFINITY
-  }
-
-  #begin(found: Unconfirmed, permit: Permit): void {
-    const { log } = this.#options
-    const running = this.#confirm(found, permit)
-      .catch((error) => log.error({ err: error, ending: found.ending.id }, 'confirmer.trouble'))
-      .finally(() => {
-        permit.giveBack()
-        this.#running.delete(running)
-      })
-    this.#running.add(running)
+    }
+    return 'at once'
   }
 
   async #confirm({ ending, sessions }: Unconfirmed, first: Permit): Promise<void> {
@@ -112,7 +79,7 @@ export class Confirmer {
 
   async #look(session: string, first: Permit | undefined): Promise<Sight> {
     const { digitalSamba, gate, ledger, log } = this.#options
-    const signal = this.#stopping.signal
+    const signal = this.#background.stopping
     let held = first
     const admit = async () => {
       const permit = held ?? (await gate.permit({ rank: RANK.sweep, at: this.#clock.now() }, signal))

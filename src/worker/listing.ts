@@ -46,10 +46,10 @@ async function collect(pages: AsyncGenerator<LiveSession[]>): Promise<ByExternal
   const found: ByExternalId = new Map()
   for await (const page of pages) {
     for (const session of page) {
-      if (session.roomExternalId === null) continue
-      const known = found.get(session.roomExternalId)
+      if (session.externalId === null) continue
+      const known = found.get(session.externalId)
       if (known) known.push(session)
-      else found.set(session.roomExternalId, [session])
+      else found.set(session.externalId, [session])
     }
   }
   return found

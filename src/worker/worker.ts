@@ -6,7 +6,7 @@ import type { EndingRow } from '../storage/schema.ts'
 import { type AttemptReport, attempt } from './attempt.ts'
 import { type Permit, type Priority, RANK } from './budget.ts'
 import type { CallGate } from './call-gate.ts'
-import { SharedListing } from './listing.ts'
+import type { SharedListing } from './listing.ts'
 import { logAttempt, logSeenOver } from './log.ts'
 import { transitionFor } from './transition.ts'
 
@@ -14,6 +14,7 @@ export interface WorkerOptions {
   ledger: Ledger
   digitalSamba: DigitalSamba
   gate: CallGate
+  listing: SharedListing
   log: Logger
   maxConcurrent: number
   /** ms */
@@ -35,7 +36,6 @@ const AFTER_TROUBLE_MS = 1000
 export class Worker {
   readonly #options: WorkerOptions
   readonly #clock: Clock
-  readonly #listing: SharedListing
   readonly #random: () => number
   readonly #running = new Set<Promise<void>>()
   /** Aborts when the worker is to begin nothing more. */
@@ -50,7 +50,6 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options
     this.#clock = options.ledger.clock
-    this.#listing = new SharedListing(this.#clock)
     this.#random = options.random ?? Math.random
   }
 
@@ -148,7 +147,7 @@ export class Worker {
   }
 
   #attempt(ending: EndingRow, first: Permit, signal: AbortSignal): Promise<AttemptReport> {
-    const { digitalSamba, gate } = this.#options
+    const { digitalSamba, gate, listing } = this.#options
     let held: Permit | undefined = first
     const either = AbortSignal.any([signal, this.#stopping.signal])
     const admit = async () => {
@@ -157,7 +156,7 @@ export class Worker {
       permit.spend()
     }
     const context = { signal, admit, made: gate.observe.bind(gate) }
-    return attempt(ending, { digitalSamba, listing: this.#listing, context })
+    return attempt(ending, { digitalSamba, listing, context })
   }
 
   /** A session that was seen to be over already is over for whoever else was to end it. */

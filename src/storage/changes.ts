@@ -1,0 +1,103 @@
+import type { Change, Instruction } from '../ending.ts'
+import { InProgressError } from './errors.ts'
+import { liftHolds, openHold } from './holds.ts'
+import { PENDING } from './pending.ts'
+import { putEndings } from './puts.ts'
+import type { EndingRow, Trx } from './schema.ts'
+
+export type How = 'accepted' | 'replaced' | 'cancelled'
+/** Told of each ending that a change makes, moves or takes back. */
+type Note = (ending: EndingRow, how: How) => void
+
+interface Setting {
+  sender: string
+  now: number
+  warnMinutes: number[]
+  /** whether the sender keeps any room closed: if not, there is none to open */
+  holding: boolean
+}
+
+/** Carries out one party's changes in their order; what several of them put is put together, as long as order allows. */
+export class Changes {
+  readonly #trx: Trx
+  readonly #setting: Setting
+  #waiting: Array<{ wish: Instruction; note: Note }> = []
+
+  constructor(trx: Trx, setting: Setting) {
+    this.#trx = trx
+    this.#setting = { ...setting }
+  }
+
+  /** @throws InProgressError where an ending that it is about is being carried out */
+  async apply(change: Change, note: Note): Promise<void> {
+    const taken = change.withdraw ? await this.#withdraw(change.withdraw, note) : undefined
+    if (this.#setting.holding) await this.#lift(change)
+    this.#waiting.push(...change.put.map((wish) => ({ wish, note })))
+    if (change.close) await this.#close(change.close, taken?.id ?? null)
+    if (change.close || change.put.some(({ hold }) => hold)) this.#setting.holding = true
+  }
+
+  /** Puts what is still to be put. */
+  async flush(): Promise<void> {
+    const { now, warnMinutes } = this.#setting
+    const waiting = this.#waiting
+    this.#waiting = []
+    const wishes = waiting.map(({ wish }) => wish)
+    for (const [i, answer] of (await putEndings(this.#trx, wishes, now, warnMinutes)).entries()) {
+      if ('obstacle' in answer) throw new InProgressError('an ending is being carried out')
+      waiting[i]?.note(answer.ending, answer.replaced ? 'replaced' : 'accepted')
+    }
+  }
+
+  async #withdraw(what: { key: string } | { subject: string }, note: Note): Promise<EndingRow | undefined> {
+    await this.flush()
+    const rows = await withdraw(this.#trx, this.#setting.sender, what, this.#setting.now)
+    for (const ending of rows) note(ending, 'cancelled')
+    return rows[0]
+  }
+
+  async #lift({ lift = [] }: Change): Promise<void> {
+    const { sender, now } = this.#setting
+    if (lift.length > 0) await this.flush()
+    for (const choice of lift) await liftHolds(this.#trx, { requestedBy: sender, ...choice }, sender, now)
+  }
+
+  /** Where nothing is ended now, the ending that was taken back is what the room is closed for. */
+  async #close(closures: NonNullable<Change['close']>, taken: string | null): Promise<void> {
+    const { sender, now } = this.#setting
+    for (const closure of closures) await openHold(this.#trx, { requestedBy: sender, ...closure }, taken, now)
+  }
+}
+
+/** Takes back that party's pending endings with that key or subject; all or none. */
+async function withdraw(
+  trx: Trx,
+  sender: string,
+  what: { key: string } | { subject: string },
+  now: number,
+): Promise<EndingRow[]> {
+  const [column, value] = 'key' in what ? (['key', what.key] as const) : (['subject', what.subject] as const)
+  const rows = await trx
+    .updateTable('endings')
+    .set((eb) => ({
+      state: 'cancelled',
+      finished_at: now,
+      claim: eb('claim', '+', 1),
+      claimed_until: null,
+    }))
+    .where('state', '=', PENDING)
+    .where('requested_by', '=', sender)
+    .where(column, '=', value)
+    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
+    .returningAll()
+    .execute()
+  const left = await trx
+    .selectFrom('endings')
+    .select('id')
+    .where('state', '=', PENDING)
+    .where('requested_by', '=', sender)
+    .where(column, '=', value)
+    .executeTakeFirst()
+  if (left) throw new InProgressError('an ending is being carried out')
+  return rows
+}

@@ -1,0 +1,128 @@
+import type { Logger } from 'pino'
+import { type Clock, sleepUntil } from '../clock.ts'
+import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
+import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
+import { roomId } from '../ending.ts'
+import { nameOf } from '../storage/holds.ts'
+import type { Limits } from '../storage/limits-ledger.ts'
+import type { Noticed } from '../storage/sessions.ts'
+import { formatTime } from '../time.ts'
+import { isUuid } from '../time-limits/rules.ts'
+import { RANK } from './budget.ts'
+import { type CallGate, CallsHeldError } from './call-gate.ts'
+
+export interface SweeperOptions {
+  limits: Limits
+  clock: Clock
+  digitalSamba: DigitalSamba
+  gate: CallGate
+  log: Logger
+  /** ms between two sweeps */
+  everyMs: number
+}
+
+/** A session that began, as a webhook told: only ids. */
+export interface Started {
+  session: string
+  room: string | undefined
+}
+
+/**
+ * Notices sessions that rules and holds are about: at once where a webhook tells of one, and for certain by going
+ * through all that are live, again and again. Without rules and holds it makes no call.
+ */
+export class Sweeper {
+  readonly #options: SweeperOptions
+  readonly #clock: Clock
+  readonly #stopping = new AbortController()
+  readonly #looking = new Set<Promise<void>>()
+  #wake = new AbortController()
+  #loop: Promise<void> | undefined
+
+  constructor(options: SweeperOptions) {
+    this.#options = options
+    this.#clock = options.clock
+  }
+
+  start(): void {
+    this.#options.limits.onChange(() => this.#wake.abort())
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#wake.abort()
+    await this.#loop
+    await Promise.all(this.#looking)
+  }
+
+  /** A session has begun. What cannot be looked up now is found by the next sweep. */
+  noticeStarted(started: Started): void {
+    const looking = this.#lookAt(started)
+      .catch((error) => this.#trouble(error))
+      .finally(() => this.#looking.delete(looking))
+    this.#looking.add(looking)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      this.#wake = new AbortController()
+      const until = await this.#turn().catch((error) => {
+        this.#trouble(error)
+        return this.#clock.now() + Math.min(this.#options.everyMs, 1000)
+      })
+      if (!this.#stopping.signal.aborted) await sleepUntil(this.#clock, until, this.#wake.signal)
+    }
+  }
+
+  /** Sweeps if it is time. Returns when to look again (epoch ms). */
+  async #turn(): Promise<number> {
+    const { limits, everyMs } = this.#options
+    if (!(await limits.isNeeded())) return this.#clock.now() + everyMs
+    const { claimed, nextAt } = await limits.claimSweep(everyMs)
+    if (claimed) await this.#sweep()
+    return nextAt
+  }
+
+  /** Page by page, so that memory is bounded by a page however many sessions there are. */
+  async #sweep(): Promise<void> {
+    const { digitalSamba, limits } = this.#options
+    for await (const page of digitalSamba.liveSessions(undefined, this.#context()))
+      this.#report(await limits.notice(page))
+  }
+
+  async #lookAt({ session, room }: Started): Promise<void> {
+    const { limits, digitalSamba } = this.#options
+    const [rules, holds] = await Promise.all([limits.rules(), limits.holds()])
+    const mayBe = (name: string) => room === undefined || name === roomId(room) || !isUuid(name)
+    const mayBeHeld = holds.some((hold) => mayBe(nameOf(hold)))
+    if (!mayBeHeld && !(room === undefined ? rules.any : rules.mayName(room))) return
+    const found = await digitalSamba.session(session, this.#context())
+    const { startedAt, live } = found
+    if (live && startedAt !== undefined) this.#report(await limits.notice([{ ...found, startedAt }]))
+  }
+
+  #context(): CallContext {
+    const { gate } = this.#options
+    const signal = this.#stopping.signal
+    const admit = async () => (await gate.permit({ rank: RANK.sweep, at: this.#clock.now() }, signal)).spend()
+    return { signal, admit, made: gate.observe.bind(gate) }
+  }
+
+  #report(noticed: Noticed[]): void {
+    for (const { ending, how } of noticed) {
+      const { id, target_id: session, requested_by: requestedBy, reason, due_at } = ending
+      const about = { ending: id, session, requestedBy, reason, dueAt: formatTime(due_at) }
+      this.#options.log.info(about, `ending.${how}`)
+    }
+  }
+
+  // Whatever went wrong, the next sweep begins anew.
+  #trouble(error: unknown): void {
+    const { log } = this.#options
+    if (this.#stopping.signal.aborted || error instanceof NotFoundError) return
+    if (error instanceof CallsHeldError || error instanceof DigitalSambaError)
+      log.warn({ err: error }, 'sweep.cut_short')
+    else log.error({ err: error }, 'sweep.trouble')
+  }
+}

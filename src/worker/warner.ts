@@ -1,0 +1,129 @@
+import type { Logger } from 'pino'
+import { type Clock, sleepUntil } from '../clock.ts'
+import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
+import { NotFoundError } from '../digital-samba/errors.ts'
+import type { Ledger } from '../storage/ledger.ts'
+import type { Limits } from '../storage/limits-ledger.ts'
+import type { EndingRow } from '../storage/schema.ts'
+import { type Warning, warningText } from '../time-limits/warnings.ts'
+import { Background, type Next } from './background.ts'
+import { RANK } from './budget.ts'
+import type { CallGate } from './call-gate.ts'
+import type { SharedListing } from './listing.ts'
+
+export interface WarnerOptions {
+  ledger: Ledger
+  limits: Limits
+  digitalSamba: DigitalSamba
+  gate: CallGate
+  listing: SharedListing
+  log: Logger
+  /** with `{minutes}` and `{time}` */
+  text: string
+}
+
+// Few, so that chats never take the connections that ends need.
+const MOST_AT_ONCE = 4
+// How long one may wait for the call budget: after that the minutes it tells are no longer right.
+const PATIENCE_MS = 30_000
+
+/** Writes warnings into the chats of sessions that are going to be ended. Each is marked before it is sent. */
+export class Warner {
+  readonly #options: WarnerOptions
+  readonly #clock: Clock
+  readonly #background: Background
+
+  constructor(options: WarnerOptions) {
+    this.#options = options
+    this.#clock = options.ledger.clock
+    const { log } = options
+    this.#background = new Background({ clock: this.#clock, log, name: 'warner', mostAtOnce: MOST_AT_ONCE })
+  }
+
+  start(): void {
+    this.#options.ledger.onWarning((at) => this.#background.wakeFor(at))
+    this.#background.start(() => this.#turn())
+  }
+
+  /** Cuts messages short: what is marked is not sent again. */
+  stop(): Promise<void> {
+    return this.#background.stop()
+  }
+
+  async #turn(): Promise<Next> {
+    const { limits } = this.#options
+    const next = await limits.nextWarning()
+    if (next === undefined || next > this.#clock.now()) return next
+    const marked = await limits.markWarning()
+    if (marked?.warning) this.#background.begin(this.#warn(marked.ending, marked.warning))
+    return 'at once'
+  }
+
+  async #warn(ending: EndingRow, warning: Warning): Promise<void> {
+    const { limits, log } = this.#options
+    const { minutes, toldMinutes } = warning
+    const result = await this.#send(ending, warning).catch((error) => {
+      log.warn({ err: error, ending: ending.id, minutes }, 'warning.failed')
+      return 'failed' as const
+    })
+    await limits.finishWarning(ending, warning, result)
+    if (result !== 'failed') log.info({ ending: ending.id, minutes, toldMinutes }, `warning.${result}`)
+  }
+
+  async #send(ending: EndingRow, warning: Warning): Promise<'sent' | 'nobody_there' | 'superseded'> {
+    const { digitalSamba, limits, text } = this.#options
+    const first = await limits.inForce(ending)
+    if (first && first.id !== ending.id && first.due_at < ending.due_at) return 'superseded'
+    const done = new AbortController()
+    const signal = this.#whileRight(ending, done.signal)
+    let sent = false
+    try {
+      for (const room of await this.#roomsOf(ending, signal)) {
+        const message = warningText(text, warning, ending.due_at)
+        const isThere = await digitalSamba.chat(room, message, this.#context(ending, signal)).then(
+          () => true,
+          (error) => nobodyThere(error),
+        )
+        sent ||= isThere
+      }
+    } finally {
+      done.abort()
+    }
+    return sent ? 'sent' : 'nobody_there'
+  }
+
+  /** Aborts when the ending is due, or before: a message that comes late, or holds the end up, is worse than none. */
+  #whileRight(ending: EndingRow, done: AbortSignal): AbortSignal {
+    const due = new AbortController()
+    const until = Math.min(ending.due_at, this.#clock.now() + PATIENCE_MS)
+    void sleepUntil(this.#clock, until, done).then(() => due.abort())
+    return AbortSignal.any([this.#background.stopping, due.signal])
+  }
+
+  async #roomsOf(ending: EndingRow, signal: AbortSignal): Promise<string[]> {
+    const { limits, digitalSamba, listing } = this.#options
+    const { target_kind: kind, target_id: id } = ending
+    if (kind === 'room') return [id]
+    if (kind === 'external') {
+      const live = await listing.sessions(id, this.#clock.now(), () =>
+        digitalSamba.liveSessions(undefined, this.#context(ending, signal)),
+      )
+      return [...new Set(live.flatMap(({ roomId }) => roomId ?? []))]
+    }
+    const known = (await limits.knownSession(id))?.room_id
+    if (known) return [known]
+    const found = await digitalSamba.session(id, this.#context(ending, signal)).catch(nobodyThere)
+    return found !== false && found.live && found.roomId !== null ? [found.roomId] : []
+  }
+
+  #context(ending: EndingRow, signal: AbortSignal): CallContext {
+    const { gate } = this.#options
+    const admit = async () => (await gate.permit({ rank: RANK.warning, at: ending.due_at }, signal)).spend()
+    return { signal, admit, made: gate.observe.bind(gate) }
+  }
+}
+
+function nobodyThere(error: unknown): false {
+  if (error instanceof NotFoundError) return false
+  throw error
+}
