@@ -7,10 +7,11 @@ import { environment } from '../test/helper/service.ts'
 import { acceptance } from './acceptance.ts'
 import { footprint } from './footprint.ts'
 import { intake } from './intake.ts'
+import { limits } from './limits.ts'
 import type { Row } from './measure.ts'
 import { acceptToCall, lateness, recovery } from './timeliness.ts'
 
-/** Everything that is measured, on real processes, sockets and databases. About three minutes. */
+/** Everything that is measured, on real processes, sockets and databases. About four minutes. */
 const folder = mkdtempSync(join(tmpdir(), 'curfew-bench-'))
 const sandbox = await startSandbox({ callsPerMinute: 1e9 })
 const postgres = await startPostgres({ durable: true })
@@ -35,6 +36,7 @@ for (const engine of ['sqlite', 'postgres']) {
   note(await recovery(await fresh(engine), sandbox, engine))
   note(...(await acceptance(await fresh(engine), engine)))
   note(...(await intake(await fresh(engine), engine)))
+  note(...(await limits(await fresh(engine), sandbox, engine)))
 }
 
 await sandbox.close()

@@ -41,6 +41,10 @@ export const DEFAULTS: Config = {
   retryForMs: 21_600_000,
   shutdownGraceMs: 10_000,
   retentionDays: 90,
+  sweepIntervalMs: 30_000,
+  defaultLimitMinutes: undefined,
+  warnMinutes: [],
+  warningText: 'This session ends in {minutes} min, at {time}.',
 }
 
 export const read = (env: Env = {}, directory = NOWHERE) => readConfig({ ...REQUIRED, ...env }, directory)

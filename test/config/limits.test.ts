@@ -17,6 +17,16 @@ t.test('a whole number is written in digits', async (t) => {
       )
 })
 
+t.test('a default limit is whole minutes, of which a week holds no more', async (t) => {
+  for (const value of ['0m', '90s', '1ms', '169h', '999999999h'])
+    t.match(await problems({ ...REQUIRED, DEFAULT_TIME_LIMIT: value }), [/^DEFAULT_TIME_LIMIT must /], value)
+})
+
+t.test('a sweep comes neither all the time nor hardly ever', async (t) => {
+  for (const value of ['0s', '999ms', '2h'])
+    t.match(await problems({ ...REQUIRED, SWEEP_INTERVAL: value }), [/^SWEEP_INTERVAL must /], value)
+})
+
 t.test('a grace that no timer can hold is refused', async (t) => {
   for (const value of ['600h', '999999999s', '999999999h'])
     t.match(await problems({ ...REQUIRED, SHUTDOWN_GRACE: value }), [/^SHUTDOWN_GRACE must /], value)

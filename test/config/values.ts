@@ -95,6 +95,28 @@ export const BAD: { [name in Name]?: { wanted: string; values: string[] } } = {
   BOOKING_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   RETRY_FOR: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   SHUTDOWN_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
+  WARN_MINUTES: {
+    wanted: 'up to ten numbers of minutes such as 10,2',
+    values: [
+      '0',
+      '10,',
+      ',2',
+      '10;2',
+      '10, 2',
+      '-5',
+      '1.5',
+      'ten',
+      '10m',
+      '1,2,3,4,5,6,7,8,9,10,11',
+      '12345',
+    ],
+  },
+  WARNING_TEXT: {
+    wanted: 'a text of 1 to 500 characters, with {minutes} and {time} where they belong',
+    values: ['x'.repeat(501)],
+  },
+  DEFAULT_TIME_LIMIT: { wanted: 'a duration of whole minutes such as 50m or 2h', values: durations() },
+  SWEEP_INTERVAL: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   RETENTION_DAYS: {
     wanted: 'a whole number from 1 to 36500',
     values: ['0', '36501', '-90', '90d', '1.5', 'forever'],

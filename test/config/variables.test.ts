@@ -96,6 +96,22 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
   ]),
   RETRY_FOR: durations().map(([text, retryForMs]) => [text, { retryForMs }]),
   SHUTDOWN_GRACE: durations().map(([text, shutdownGraceMs]) => [text, { shutdownGraceMs }]),
+  SWEEP_INTERVAL: [
+    ['1s', { sweepIntervalMs: 1000 }],
+    ['5m', { sweepIntervalMs: 300_000 }],
+    ['1h', { sweepIntervalMs: 3_600_000 }],
+  ],
+  DEFAULT_TIME_LIMIT: [
+    ['1m', { defaultLimitMinutes: 1 }],
+    ['2h', { defaultLimitMinutes: 120 }],
+    ['180s', { defaultLimitMinutes: 3 }],
+    ['168h', { defaultLimitMinutes: 10_080 }],
+  ],
+  WARN_MINUTES: [
+    ['5', { warnMinutes: [5] }],
+    ['2,10,2', { warnMinutes: [10, 2] }],
+  ],
+  WARNING_TEXT: ['x', 'Noch {minutes} min, bis {time}'].map((warningText) => [warningText, { warningText }]),
   RETENTION_DAYS: [1, 30, 36_500].map((retentionDays) => [`${retentionDays}`, { retentionDays }]),
 }
 

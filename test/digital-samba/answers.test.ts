@@ -36,11 +36,13 @@ t.test('what is not as documented is not guessed at', async (t) => {
   t.same(readPage({ total_count: '1', data: [item, { ...item, live: false }] }), {
     size: 2,
     last: 'A',
-    sessions: [{ id: 'a', startedAt: AT, roomExternalId: null }],
+    sessions: [
+      { id: 'a', startedAt: AT, roomId: null, friendlyUrl: null, externalId: null, participants: null },
+    ],
   })
   for (const bad of [null, [], {}, { data: 5 }, { data: [null] }, { data: [{ ...item, start_time: null }] }])
     t.throws(() => readPage(bad), { code: 'MALFORMED_ANSWER' })
-  t.throws(() => readSession({ session_live: 'no' }), { code: 'MALFORMED_ANSWER' })
+  t.throws(() => readSession('a', { session_live: 'no' }), { code: 'MALFORMED_ANSWER' })
 })
 
 t.test('times and durations of callers', async (t) => {

@@ -134,7 +134,7 @@ t.test('an external id that is not set is null', async (t) => {
   const server = await httpServer(t, (_, response) => response.end(JSON.stringify({ data })))
   const found = await everyPage(clientFor(t, server.url).liveSessions(undefined, recorder()))
   t.same(
-    found.map(({ roomExternalId }) => roomExternalId),
+    found.map(({ externalId }) => externalId),
     ['x', null, null],
   )
 })

@@ -5,6 +5,7 @@ import type { Sandbox } from '../../src/sandbox/sandbox.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import { SlidingBudget } from '../../src/worker/budget.ts'
 import { CallGate } from '../../src/worker/call-gate.ts'
+import { SharedListing } from '../../src/worker/listing.ts'
 import { Worker } from '../../src/worker/worker.ts'
 import { open } from './engines.ts'
 import type { ManualClock } from './manual-clock.ts'
@@ -40,7 +41,14 @@ export async function startReplica(
   const digitalSamba = new DigitalSamba({ url: sandbox.url, credentials, clock, timeoutMs: CALL_TIMEOUT_MS })
   const gate = new CallGate({ budget: new SlidingBudget(clock, 900), ledger, log })
   const limits = { maxConcurrent: 10, retryForMs: 3_600_000, callTimeoutMs: CALL_TIMEOUT_MS }
-  const worker = new Worker({ ledger, digitalSamba, gate, log, ...limits })
+  const worker = new Worker({
+    ledger,
+    digitalSamba,
+    gate,
+    listing: new SharedListing(ledger.clock),
+    log,
+    ...limits,
+  })
   worker.start()
   t.teardown(async () => {
     await worker.stop(0)

@@ -14,7 +14,9 @@ onEveryEngine(t, 'a pending ending moves, later and earlier', async (t, database
   ] as const) {
     const answer = await request('PATCH', `/v1/endings/${asked.id}`, { body: { dueAt: to } })
     t.equal(answer.statusCode, 200)
-    t.same(answer.json(), { ...asked, dueAt, nextAttemptAt: dueAt })
+    const { inForce, ...moved } = answer.json()
+    t.same(moved, { ...asked, dueAt, nextAttemptAt: dueAt })
+    t.same(inForce, { ending: asked.id, dueAt, requestedBy: 'booking', reason: 'requested' })
     t.same(await ending(asked.id), { ...asked, dueAt, nextAttemptAt: dueAt, attempts: [] })
   }
   t.same(sandbox.calls, [])

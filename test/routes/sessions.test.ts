@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import type { NewRoom, Session } from '../../src/sandbox/sandbox.ts'
+import { onEveryEngine } from '../helper/engines.ts'
+import { until } from '../helper/service.ts'
+import { isProblem } from './problems.ts'
+import { HOUR, startScene } from './scene.ts'
+
+async function startSessions(t: Test, databaseUrl: string) {
+  const scene = await startScene(t, { databaseUrl })
+  const { request, sandbox, ask, ending } = scene
+  const live = (room: NewRoom = {}) => sandbox.startSession({ room: sandbox.createRoom(room).id })
+  const view = async (id: string) => (await request('GET', `/v1/sessions/${id}`, { as: 'billing' })).json()
+  const why = async ({ id }: Session) => (await view(id)).why
+  const over = (id: string) => until(async () => (await ending(id)).state !== 'pending' && ending(id))
+  /** An ending that is due now, once it is over. */
+  const endNow = async (target: object) => over((await ask({ target, dueAt: scene.at(0), reason: 'why' })).id)
+  const down = () =>
+    sandbox.inject({ kind: 'status', status: 500, operation: 'session', times: Number.POSITIVE_INFINITY })
+  return { ...scene, live, view, why, endNow, down }
+}
+
+onEveryEngine(t, 'of a live session everything is told', async (t, databaseUrl) => {
+  const { live, view, request, at, ask, sandbox, down } = await startSessions(t, databaseUrl)
+  const session = live({ friendlyUrl: 'room', externalId: 'ext' })
+  sandbox.enter('room')
+  const rule = { maxMinutes: 50, warnMinutes: [50, 10] }
+  await request('PUT', '/v1/time-limits/room', { body: rule })
+  const told = await until(
+    async () => (await view(session.id)).endings?.[0]?.warnings?.[0]?.sentAt && view(session.id),
+  )
+  const hold = {
+    target: { roomExternalId: 'ext' },
+    dueAt: at(HOUR),
+    holdUntil: at(2 * HOUR),
+    reason: 'closing',
+  }
+  const room = (await request('POST', '/v1/endings', { body: hold, as: 'billing' })).json()
+  await ask({ target: { room: 'elsewhere' }, holdUntil: at(2 * HOUR) })
+  const [limit] = told.endings
+  const startedAt = new Date(Math.floor(session.startTime / 1000) * 1000).toISOString()
+  const found = await view(session.id.toUpperCase())
+  t.match(found, {
+    id: session.id,
+    room: { id: session.room.id, friendlyUrl: 'room', externalId: 'ext' },
+    startedAt,
+    live: true,
+    participants: 2,
+    overAt: null,
+    inForce: { ending: limit.id, dueAt: limit.dueAt, requestedBy: 'booking', reason: 'time_limit' },
+    why: `It will be ended at ${limit.dueAt} because booking asked for it (time_limit)`,
+    rule: { room: 'room', owner: 'booking', ...rule },
+    holds: [{ ending: room.id, target: { roomExternalId: 'ext' }, requestedBy: 'billing' }],
+    endings: [
+      { id: room.id, holdUntil: at(2 * HOUR) },
+      { id: limit.id, warnings: [{ minutes: 50 }] },
+    ],
+  })
+  t.equal(Date.parse(limit.dueAt) - Date.parse(startedAt), 50 * 60_000)
+  t.equal(found.holds.length, 1)
+  down()
+  t.same(await view(session.id), { ...found, live: null, participants: null }, 'the far side down')
+  await request('POST', `/v1/endings/${limit.id}/cancel`)
+  t.match(await view(session.id), {
+    inForce: { ending: room.id },
+    why: /because billing asked for it \(closing\)/,
+  })
+})
+
+onEveryEngine(t, 'why it ended, or did not', async (t, databaseUrl) => {
+  const { live, view, why, endNow, ask, at, sandbox, request, app, down } = await startSessions(
+    t,
+    databaseUrl,
+  )
+  const ended = live()
+  const { dueAt } = await endNow({ session: ended.id })
+  const byItself = live()
+  await ask({ target: { session: byItself.id } })
+  sandbox.endSession(byItself.id)
+  const failed = live()
+  sandbox.inject({ kind: 'status', status: 400, session: failed.id, operation: 'end' })
+  await endNow({ session: failed.id })
+  const alone = live()
+  const because = `It ended because booking asked for it (why), due at ${dueAt}.`
+  const notEnded = 'It was not ended: what booking asked for (why) failed as rejected.'
+  const itself = 'It ended by itself, or by somebody else: no ending here ended it.'
+  t.equal(await why(ended), because)
+  t.equal(await why(byItself), itself)
+  t.match(await view(byItself.id), { live: false, inForce: null, endings: [{ state: 'pending' }] })
+  t.equal(await why(failed), notEnded)
+  t.equal(await why(alone), 'Nobody has asked for its end.')
+  isProblem(t, await request('GET', `/v1/sessions/${randomUUID()}`), 404, 'not-found')
+
+  const room = sandbox.createRoom({ friendlyUrl: 'room' }).id
+  const start = (startTime: number) => sandbox.startSession({ room, startTime })
+  const first = start(Date.parse(at(-HOUR)))
+  await endNow({ room })
+  sandbox.inject({ kind: 'status', status: 400, operation: 'room-sessions' })
+  await endNow({ room: 'room' })
+  t.match(await why(first), /^It ended because booking/, 'by an ending of its room')
+  const next = start(Date.parse(at(60_000)))
+  t.equal(await why(next), 'Nobody has asked for its end.', 'what its room was due before is not about it')
+  const later = await ask({ target: { room }, dueAt: at(HOUR) })
+  t.match(await view(next.id), { inForce: { ending: later.id }, why: /^It will be ended at/ })
+  sandbox.endSession(next.id)
+  t.match(await view(next.id), { inForce: null, why: itself }, 'not by what has ended another')
+
+  down()
+  t.equal(await why(ended), because)
+  t.match(await view(ended.id), { live: null, room: null, endings: [{ attempts: [{ result: 'ended' }] }] })
+  t.equal(await why(failed), notEnded)
+  isProblem(t, await request('GET', `/v1/sessions/${alone.id}`), 404, 'not-found')
+  await app.ledger.sessionSeenOver(byItself.id)
+  t.match(await view(byItself.id), { live: null, endings: [{ state: 'ended', outcome: 'already_ended' }] })
+})
+
+onEveryEngine(t, 'an ending’s receipt stands by itself', async (t, databaseUrl) => {
+  const { live, endNow, request, ask, sandbox, ending } = await startSessions(t, databaseUrl)
+  const session = live()
+  sandbox.inject({ kind: 'status', status: 503, session: session.id, operation: 'end' })
+  const body = { session: session.id }
+  const { id, attempts, ...over } = await endNow(body)
+  const receipt = async (ending: string) =>
+    (await request('GET', `/v1/endings/${ending}/receipt`, { as: 'billing' })).json()
+  const { issuedAt, latenessMs, ...told } = await receipt(id.toUpperCase())
+  t.same(told, {
+    ending: id,
+    target: body,
+    askedBy: 'booking',
+    reason: 'why',
+    key: null,
+    subject: null,
+    askedAt: over.createdAt,
+    dueAt: over.dueAt,
+    state: 'ended',
+    outcome: 'ended',
+    failure: null,
+    firstCallAt: attempts?.[0]?.startedAt,
+    finishedAt: over.finishedAt,
+    confirmedAt: null,
+    calls: attempts,
+    warnings: [],
+    metadata: {},
+  })
+  t.equal(attempts?.length, 2)
+  t.equal(latenessMs, Date.parse(told.firstCallAt) - Date.parse(told.dueAt))
+  t.ok(issuedAt >= told.finishedAt)
+  const pending = await ask({ key: 'k', metadata: { a: 1 } })
+  t.match(await receipt(pending.id), {
+    firstCallAt: null,
+    latenessMs: null,
+    calls: [],
+    key: 'k',
+    metadata: { a: 1 },
+  })
+  t.match(await ending(pending.id), { state: 'pending' })
+  isProblem(t, await request('GET', `/v1/endings/${randomUUID()}/receipt`), 404, 'not-found')
+  isProblem(t, await request('GET', '/v1/endings/abc/receipt'), 422, 'invalid', ['/id'])
+})
