@@ -1,6 +1,6 @@
 import type { Instruction } from '../ending.ts'
 import { DEFAULT, MINUTE_MS, type Rule, type Rules, type SeenSession } from '../time-limits/rules.ts'
-import { dueAnew } from './endings.ts'
+import { dueAnew, findEnding } from './endings.ts'
 import { activeHolds, holdOn } from './holds.ts'
 import { PENDING } from './pending.ts'
 import { putEndings } from './puts.ts'
@@ -116,7 +116,10 @@ async function limit(
   const same = rule && session.limit_room === rule.room && session.limit_due === dueAt
   if (same && !changed) return []
   const before = await pendingUnclaimed(trx, session.limit_ending, now)
-  if (!before) return []
+  if (!before) {
+    const isAnothers = rule && (await isTakenBackByAnother(trx, session.limit_ending, rule))
+    return isAnothers ? [await startLimit(trx, session, rule, dueAt as number, now)] : []
+  }
   if (rule && before.requested_by === rule.owner) {
     if (same && before.warn_minutes === warnings(rule)) return []
     // Minutes that somebody was given on top stay on top.
@@ -168,6 +171,12 @@ async function rememberAll(trx: Trx, sessions: SessionRow[]): Promise<void> {
       })),
     )
     .execute()
+}
+
+/** A party takes back its own ending only: a rule of somebody else that holds by now is not touched by that. */
+async function isTakenBackByAnother(trx: Trx, id: string, { owner }: Rule): Promise<boolean> {
+  const ending = await findEnding(trx, id)
+  return ending?.state === 'cancelled' && ending.requested_by !== owner
 }
 
 async function startLimit(

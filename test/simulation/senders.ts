@@ -68,10 +68,21 @@ export class Senders {
     this.#takeBack(booking.ending)
     stage.note(room, `${by} cancels booking ${id}`)
     const hold = { room: of, by, until: endsAt, askedAt: now, subject, liftedAt: null }
-    if (startsAt > now) return asked.hold({ ...hold, from: startsAt, endingId: null })
+    const isOpen = this.#isBooked(booking, Math.max(startsAt, now))
+    if (startsAt > now) return isOpen ? undefined : asked.hold({ ...hold, from: startsAt, endingId: null })
     booking.ending = answer.at(-1) as string
     asked.ending({ id: booking.ending, by, of, dueAt: now, askedAt: now, isCancelled: false })
-    asked.hold({ ...hold, from: now, endingId: booking.ending })
+    if (!isOpen) asked.hold({ ...hold, from: now, endingId: booking.ending })
+  }
+
+  /** The same sender has booked the room for that time again already: then it stays open. */
+  #isBooked({ by, of, endsAt }: Booking, from: number): boolean {
+    const { endings } = this.#stage.asked
+    return this.#bookings.some((other) => {
+      if (other.isCancelled || other.by !== by || other.of !== of || other.startsAt >= endsAt) return false
+      const ending = endings.get(other.ending)
+      return ending !== undefined && !ending.isCancelled && ending.dueAt > from
+    })
   }
 
   async suspend(): Promise<void> {

@@ -144,5 +144,6 @@ function isThat(hold: AskedHold, row: HoldRow): boolean {
 
 function isUnder(session: Session, hold: AskedHold, at: number): boolean {
   const ends = Math.min(hold.until ?? Number.POSITIVE_INFINITY, hold.liftedAt ?? Number.POSITIVE_INFINITY)
-  return at >= hold.from && at < ends && session.startTime >= Math.floor(hold.from / 1000) * 1000
+  // What happens within one millisecond happens in some order.
+  return at >= hold.from && at <= ends && session.startTime >= Math.floor(hold.from / 1000) * 1000
 }
