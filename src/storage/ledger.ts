@@ -145,18 +145,31 @@ export class Ledger {
   async events(sender: string, events: EventMeaning[]): Promise<EventResult[] | { obstacle: 'in-progress' }> {
     const until = this.clock.now() + WAIT_FOR_PROGRESS_MS
     for (;;) {
+      // Before the attempt, so that what changes right after it is not missed.
+      const { changed, stop } = this.#nextChange(sender)
       try {
         const results = await this.write((trx, now) =>
           applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes),
         )
-        for (const { ending } of results.flatMap(({ changed }) => changed)) this.announce(ending)
+        for (const { ending } of results.flatMap((result) => result.changed)) this.announce(ending)
         return results
       } catch (error) {
         if (!(error instanceof InProgressError)) throw error
         if (this.clock.now() >= until) return { obstacle: 'in-progress' }
-        await this.clock.sleep(LOOK_AGAIN_MS)
+        await Promise.race([changed, this.clock.sleep(LOOK_AGAIN_MS)])
+      } finally {
+        stop()
       }
     }
+  }
+
+  /** Resolves when an ending of that party is changed by this process; another replica's word does not reach it. */
+  #nextChange(party: string): { changed: Promise<unknown>; stop: () => void } {
+    const either = new AbortController()
+    const changed = onceEmitted(this.#events, `changed:${party}`, { signal: either.signal }).catch(
+      () => undefined,
+    )
+    return { changed, stop: () => either.abort() }
   }
 
   /** `session` was seen not to be live. Returns the endings that are confirmed or over by it. */
@@ -256,6 +269,7 @@ export class Ledger {
 
   /** Tells whoever waits for it that an ending was stored or changed. */
   announce(ending: EndingRow): void {
+    this.#events.emit(`changed:${ending.requested_by}`)
     if (ending.warn_at !== null) this.#events.emit('warning', ending.warn_at)
     if (ending.confirm_at !== null) this.#events.emit('unconfirmed', ending.confirm_at)
     if (ending.state === 'pending') this.#events.emit('work', ending.next_attempt_at)
