@@ -22,6 +22,9 @@ export async function printLedger(curfew: DemoCurfew): Promise<Ending[]> {
   return endings
 }
 
+// A UUID's first eight digits are enough to tell one from another in this table.
+const UUID_TAIL = /(?<=^[\da-f]{8})-[\da-f-]{27}$/
+
 function rowOf({
   requestedBy,
   target,
@@ -34,6 +37,6 @@ function rowOf({
 }: Ending): string[] {
   const first = attempts[0]
   const late = first ? `${Date.parse(first.startedAt) - Date.parse(dueAt)} ms` : '-'
-  const on = target.session?.slice(0, 8) ?? target.room ?? target.roomExternalId ?? ''
+  const on = (target.session ?? target.room ?? target.roomExternalId ?? '').replace(UUID_TAIL, '')
   return [requestedBy, on, reason, state, outcome ?? failure ?? '', String(attempts.length), late]
 }
