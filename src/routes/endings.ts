@@ -4,12 +4,14 @@ import type { Ending } from '../ending.ts'
 import { invalid, Problem } from '../problem.ts'
 import type { EndingFilter, Move } from '../storage/endings.ts'
 import type { Answer } from '../storage/ledger.ts'
+import type { EndingRow } from '../storage/schema.ts'
 import { parseTime } from '../time.ts'
 import { MINUTE_MS } from '../time-limits/rules.ts'
 import { accept, dueTime, logStored } from './accept.ts'
 import { detailed } from './ending-details.ts'
 import { endingView, inForceView } from './ending-view.ts'
 import { idempotentRequest } from './headers.ts'
+import { lookUp, seenRow } from './look-up.ts'
 import { endingOf } from './obstacles.ts'
 import {
   EndingParams,
@@ -26,9 +28,12 @@ import {
   SessionParams,
 } from './schemas.ts'
 
+// Moving is what was asked for; nobody waits long for what else there is to say.
+const LOOK_UP_MS = 1000
+
 /** Everything a caller does with endings. */
 export const endings: FastifyPluginAsyncTypebox = async (app) => {
-  const { ledger, limits } = app
+  const { ledger } = app
   app.addHook('onRequest', app.authenticate)
 
   app.route({
@@ -85,9 +90,10 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     handler: async (request, reply) => {
       const to = moveOf(request.body, ledger.clock.now())
       const move = ledger.move(request.params.id, request.caller, to, idempotentRequest(request))
-      const moved = await changed(request, reply, 'ending.moved', move)
+      const field = request.body.dueAt === undefined ? '/extendMinutes' : '/dueAt'
+      const moved = await changed(request, reply, 'ending.moved', move, field)
       const row = await ledger.find(moved.id)
-      return { ...moved, inForce: inForceView(row && (await limits.inForce(row))) }
+      return { ...moved, inForce: inForceView(row && (await inForce(request, row))) }
     },
   })
 
@@ -135,6 +141,14 @@ function moveOf({ dueAt, extendMinutes }: MoveRequest, now: number): Move {
   throw invalid('/dueAt', detail)
 }
 
+/** What is in force for the session of an ending; a session that no sweep had to find is looked up for it. */
+async function inForce(request: FastifyRequest, ending: EndingRow): Promise<EndingRow | undefined> {
+  const { limits } = request.server
+  const isUnknown = ending.target_kind === 'session' && !(await limits.knownSession(ending.target_id))
+  const seen = isUnknown ? await lookUp(request, ending.target_id, LOOK_UP_MS) : undefined
+  return limits.inForce(ending, seen && 'live' in seen ? seenRow(seen) : undefined)
+}
+
 /** No body at all is fine where every field is optional; Fastify would check it as if it were null. */
 async function absentIsEmpty(request: FastifyRequest): Promise<void> {
   if (request.body === undefined) request.body = {}
@@ -145,8 +159,9 @@ async function changed(
   reply: FastifyReply,
   event: string,
   change: Promise<Answer>,
+  field?: string,
 ): Promise<Ending> {
-  const { ending, replayed } = endingOf(await change)
+  const { ending, replayed } = endingOf(await change, field)
   if (replayed) reply.header('idempotency-replayed', 'true')
   else logStored(request, ending, event)
   return endingView(ending)

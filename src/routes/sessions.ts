@@ -1,15 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { LiveSession, OneSession } from '../digital-samba/answers.ts'
-import type { CallContext } from '../digital-samba/client.ts'
-import { DigitalSambaError, NotFoundError, WrongStateError } from '../digital-samba/errors.ts'
-import { type Ending, targetOf } from '../ending.ts'
+import { NotFoundError, WrongStateError } from '../digital-samba/errors.ts'
+import { targetOf } from '../ending.ts'
 import { Problem } from '../problem.ts'
-import { CLOCK_DOUBT_MS } from '../storage/in-force.ts'
 import type { EndingRow, SessionRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
-import { RANK } from '../worker/budget.ts'
-import { CallsHeldError } from '../worker/call-gate.ts'
 import { detailed } from './ending-details.ts'
 import { attemptView, inForceView, timeOrNull, warningView } from './ending-view.ts'
 import {
@@ -22,10 +18,12 @@ import {
   sessionAnswer,
   sessionsAnswer,
 } from './limit-schemas.ts'
+import { asking, asRow, isUnanswered, lookUp, seenRow } from './look-up.ts'
 import { Nothing } from './schemas.ts'
 import { holdView, ruleView } from './time-limits.ts'
+import { whyOf } from './why.ts'
 
-// All that somebody on call can take in; a session has a handful.
+// Of its own, and as many of its room: all that somebody on call can take in.
 const MOST_ENDINGS = 100
 
 /** What is live, what will end it, and why: the questions that somebody on call asks. */
@@ -65,11 +63,12 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
     schema: { params: SessionParams, querystring: Nothing, response: sessionAnswer },
     handler: async (request) => {
       const id = request.params.sessionId.toLowerCase()
-      const [known, seen] = await Promise.all([limits.knownSession(id), lookUp(request, id)])
-      const row =
-        known ?? (seen?.startedAt === undefined ? undefined : asRow({ ...seen, startedAt: seen.startedAt }))
+      const [known, found] = await Promise.all([limits.knownSession(id), lookUp(request, id)])
+      const seen = found && 'live' in found ? found : undefined
+      const row = known ?? (seen && seenRow(seen))
       const endings = await limits.allFor(row ?? { id }, MOST_ENDINGS)
-      if (!row && endings.length === 0)
+      if (!row && endings.length === 0 && found && 'unanswered' in found) throw unavailable(found.unanswered)
+      if (!row && !seen && endings.length === 0)
         throw new Problem('not-found', 'nothing is known of a session with this id')
       return whole(app, id, row, seen, endings)
     },
@@ -84,6 +83,8 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       if (!row) throw new Problem('not-found', 'there is no ending with this id')
       const [attempts, warnings] = await Promise.all([ledger.attempts(row.id), limits.warningsOf(row.id)])
       const first = attempts[0]?.started_at
+      // It may have been tried for an earlier time, and then moved.
+      const inTime = attempts.find(({ started_at }) => started_at >= row.due_at)
       return {
         ending: row.id,
         target: targetOf(row.target_kind, row.target_id),
@@ -97,7 +98,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         outcome: row.outcome,
         failure: row.failure,
         firstCallAt: timeOrNull(first ?? null),
-        latenessMs: first === undefined ? null : first - row.due_at,
+        latenessMs: inTime === undefined ? null : inTime.started_at - row.due_at,
         finishedAt: timeOrNull(row.finished_at),
         confirmedAt: timeOrNull(row.confirmed_at),
         calls: attempts.map(attemptView),
@@ -111,75 +112,41 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
 
 /** Everything that is known of one session. */
 async function whole(
-  app: Pick<FastifyInstance, 'ledger' | 'limits'>,
+  app: Pick<FastifyInstance, 'ledger' | 'limits' | 'gate'>,
   id: string,
   row: SessionRow | undefined,
   seen: OneSession | undefined,
   endings: EndingRow[],
 ): Promise<SessionView> {
-  const { limits } = app
-  const [first] = await limits.pendingFor(row ?? { id })
-  const rule = row && (await limits.ruleFor(row))
-  const holds = row ? await limits.holdsFor(row) : []
+  const { limits, ledger, gate } = app
   const live = seen ? seen.live : row?.over_at != null ? false : null
+  // What a rule or a hold would mean for it today says nothing about one that is over.
+  const [first] = live === false ? [] : await limits.pendingFor(row ?? { id })
+  const rule = row && live !== false ? await limits.ruleFor(row) : undefined
+  const holds = row && live !== false ? await limits.holdsFor(row) : []
   const told = await Promise.all(endings.map((ending) => detailed(app, ending)))
+  const inForce = first && (told.find((ending) => ending.id === first.id) ?? (await detailed(app, first)))
+  const { state, since } = gate.status()
+  const held = state === 'refused' ? since : undefined
   return {
     id,
     room: row ? { id: row.room_id, friendlyUrl: row.friendly_url, externalId: row.external_id } : null,
     startedAt: timeOrNull(row?.started_at ?? null),
     live,
     participants: seen?.participants ?? null,
-    overAt: timeOrNull(row?.over_at ?? null),
-    inForce: inForceView(live === false ? undefined : first),
-    why: why(id, live, first, told.filter(isAbout(row?.started_at ?? 0))),
+    overAt: timeOrNull(row?.over_at ?? null) ?? (live ? null : confirmedOf(id, endings)),
+    inForce: inForceView(first),
+    why: whyOf({ id, live, inForce, endings: told, now: ledger.clock.now(), refusedSince: held }),
     rule: rule ? ruleView(rule) : null,
     holds: holds.map(holdView),
     endings: told,
   }
 }
 
-/** Whether an ending is about a session that began then: what its room was due before is none of its business. */
-const isAbout =
-  (startedAt: number) =>
-  ({ target, dueAt }: Ending) =>
-    target.session !== undefined || Date.parse(dueAt) >= startedAt - CLOCK_DOUBT_MS
-
-/** The answer to "why?", in a sentence. */
-function why(id: string, live: boolean | null, inForce: EndingRow | undefined, endings: Ending[]): string {
-  // An ending of its room may have ended another session.
-  const ended = endings
-    .filter(({ attempts }) => attempts?.some(({ session, result }) => session === id && result === 'ended'))
-    .sort((a, b) => ((a.finishedAt ?? '') < (b.finishedAt ?? '') ? -1 : 1))[0]
-  if (ended && live !== true)
-    return `It ended because ${ended.requestedBy} asked for it (${ended.reason}), due at ${ended.dueAt}.`
-  if (inForce && live !== false)
-    return `It will be ended at ${formatTime(inForce.due_at)} because ${inForce.requested_by} asked for it (${inForce.reason}); of all that are pending for it that is the earliest.`
-  const failed = endings.find(({ state }) => state === 'failed')
-  if (failed && live !== false)
-    return `It was not ended: what ${failed.requestedBy} asked for (${failed.reason}) failed as ${failed.failure}.`
-  if (live === false) return 'It ended by itself, or by somebody else: no ending here ended it.'
-  return 'Nobody has asked for its end.'
-}
-
-/** As the far side tells it; undefined where it knows none, or cannot be asked just now: then the ledger has to do. */
-async function lookUp(request: FastifyRequest, id: string): Promise<OneSession | undefined> {
-  try {
-    return await request.server.digitalSamba.session(id, asking(request))
-  } catch (error) {
-    if (error instanceof DigitalSambaError || error instanceof CallsHeldError) return undefined
-    throw error
-  }
-}
-
-const PATIENCE_MS = 3000
-
-/** Calls for somebody who is waiting: before sweeps, behind endings, and not for long. */
-function asking(request: FastifyRequest): CallContext {
-  const { gate, ledger } = request.server
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)])
-  const admit = async () =>
-    (await gate.permit({ rank: RANK.warning, at: ledger.clock.now() }, signal)).spend()
-  return { signal, admit, made: gate.observe.bind(gate) }
+/** When a session that was not kept was seen to be over: that is written with the ending of its own. */
+function confirmedOf(id: string, endings: EndingRow[]): string | null {
+  const own = endings.find((ending) => ending.target_id === id && ending.confirmed_at !== null)
+  return timeOrNull(own?.confirmed_at ?? null)
 }
 
 async function askable<T>(answer: Promise<T>): Promise<T> {
@@ -189,28 +156,15 @@ async function askable<T>(answer: Promise<T>): Promise<T> {
     // What was asked has nothing else that could be wrong.
     if (error instanceof NotFoundError || error instanceof WrongStateError)
       throw new Problem('not-found', 'there is no page behind this cursor')
-    if (!(error instanceof DigitalSambaError || error instanceof CallsHeldError)) throw error
-    throw new Problem('far-side-unavailable', error.message, { headers: { 'retry-after': '5' } })
+    if (!isUnanswered(error)) throw error
+    throw unavailable(error)
   }
+}
+
+function unavailable({ message }: Error): Problem {
+  return new Problem('far-side-unavailable', message, { headers: { 'retry-after': '5' } })
 }
 
 function roomOf({ roomId, friendlyUrl, externalId }: LiveSession) {
   return { id: roomId, friendlyUrl, externalId }
-}
-
-/** As the ledger would keep it. */
-function asRow({ id, startedAt, roomId, friendlyUrl, externalId }: LiveSession): SessionRow {
-  return {
-    id,
-    started_at: startedAt,
-    room_id: roomId,
-    friendly_url: friendlyUrl,
-    external_id: externalId,
-    seen_at: 0,
-    over_at: null,
-    limit_ending: null,
-    limit_room: null,
-    limit_due: null,
-    hold_ending: null,
-  }
 }

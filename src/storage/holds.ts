@@ -133,16 +133,20 @@ export function liftHolds(trx: Trx, choice: HoldChoice, by: string, now: number)
   return query.returningAll().execute()
 }
 
-/** An ending was moved: a hold that began with its due time begins with the new one. */
-export async function moveHold(trx: Trx, before: EndingRow, dueAt: number): Promise<void> {
-  await trx
-    .updateTable('holds')
-    .set({ from_at: dueAt })
-    .where('ending_id', '=', before.id)
+/** The hold that begins when an ending is due, unless it is over or was lifted. */
+export function holdFromDue(trx: Trx, ending: EndingRow, now: number): Promise<HoldRow | undefined> {
+  return trx
+    .selectFrom('holds')
+    .selectAll()
+    .where('ending_id', '=', ending.id)
     .where('lifted_at', 'is', null)
-    .where('from_at', '=', before.due_at)
-    .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>=', dueAt)]))
-    .execute()
+    .where('from_at', '=', ending.due_at)
+    .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', now)]))
+    .executeTakeFirst()
+}
+
+export async function moveHold(trx: Trx, { id }: HoldRow, from: number): Promise<void> {
+  await trx.updateTable('holds').set({ from_at: from }).where('id', '=', id).execute()
 }
 
 /** Whether a party keeps any room closed, or has done so and not opened it. */

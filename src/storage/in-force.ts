@@ -1,5 +1,6 @@
+import type { SelectQueryBuilder } from 'kysely'
 import { PENDING } from './pending.ts'
-import type { Db, EndingRow, SessionRow, Trx } from './schema.ts'
+import type { Db, EndingRow, SessionRow, Tables, Trx } from './schema.ts'
 import { namesIn } from './sessions.ts'
 
 // As in the worker: a session that had begun by then, give or take, is the ending's business.
@@ -30,22 +31,49 @@ export function pendingFor(db: Db | Trx, session: SessionRow | { id: string }): 
     .execute()
 }
 
-/** Every ending for a session or for a room that it is in, whatever its state, newest first. */
-export function allFor(db: Db, session: SessionRow | { id: string }, limit: number): Promise<EndingRow[]> {
-  const rooms = 'started_at' in session ? roomTargets(session) : []
+/** The pending endings with the same target as `ending`. */
+export function pendingLike(db: Db | Trx, ending: EndingRow): Promise<EndingRow[]> {
   return db
     .selectFrom('endings')
     .selectAll()
-    .where((eb) =>
-      eb.or([
-        eb.and([eb('target_kind', '=', 'session'), eb('target_id', '=', session.id)]),
-        eb('id', 'in', eb.selectFrom('attempts').select('ending_id').where('session', '=', session.id)),
-        ...rooms.map(({ kind, id }) => eb.and([eb('target_kind', '=', kind), eb('target_id', '=', id)])),
-      ]),
-    )
-    .orderBy('id', 'desc')
-    .limit(limit)
+    .where('state', '=', PENDING)
+    .where('target_kind', '=', ending.target_kind)
+    .where('target_id', '=', ending.target_id)
     .execute()
+}
+
+/**
+ * The endings for a session, and those for its room that were there while it was live, whatever their state, newest
+ * first: up to `limit` of each, since a busy room has many and must not hide the session's own.
+ */
+export async function allFor(
+  db: Db,
+  session: SessionRow | { id: string },
+  limit: number,
+): Promise<EndingRow[]> {
+  const newest = db.selectFrom('endings').selectAll().orderBy('id', 'desc').limit(limit)
+  const own = newest.where((eb) =>
+    eb.or([
+      eb.and([eb('target_kind', '=', 'session'), eb('target_id', '=', session.id)]),
+      eb('id', 'in', eb.selectFrom('attempts').select('ending_id').where('session', '=', session.id)),
+    ]),
+  )
+  const found = [await own.execute(), 'started_at' in session ? await ofItsRoom(newest, session) : []].flat()
+  const byId = new Map(found.map((ending) => [ending.id, ending]))
+  return [...byId.values()].sort((a, b) => (a.id > b.id ? -1 : 1))
+}
+
+async function ofItsRoom<O>(query: SelectQueryBuilder<Tables, 'endings', O>, session: SessionRow) {
+  const rooms = roomTargets(session)
+  if (rooms.length === 0) return []
+  const begunByThen = query
+    .where('due_at', '>=', session.started_at - CLOCK_DOUBT_MS)
+    .where((eb) =>
+      eb.or(rooms.map(({ kind, id }) => eb.and([eb('target_kind', '=', kind), eb('target_id', '=', id)]))),
+    )
+  return (
+    session.over_at === null ? begunByThen : begunByThen.where('created_at', '<=', session.over_at)
+  ).execute()
 }
 
 /** The sessions known to be live that an ending is about; the one it names, where nothing else is known of that. */

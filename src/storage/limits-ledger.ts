@@ -4,7 +4,7 @@ import type { Warning } from '../time-limits/warnings.ts'
 import type { Caller } from './endings.ts'
 import { translated } from './errors.ts'
 import { activeHolds, findHold, holdOfEnding, liftHolds, listHolds, nameOf } from './holds.ts'
-import { allFor, pendingFor, sessionsOf } from './in-force.ts'
+import { allFor, pendingFor, pendingLike, sessionsOf } from './in-force.ts'
 import type { Ledger } from './ledger.ts'
 import type { Db, EndingRow, Engine, HoldRow, SessionRow, TimeLimitRow, Trx, WarningRow } from './schema.ts'
 import { applyRules, knownSession, type Noticed, namesIn, noticeSessions } from './sessions.ts'
@@ -149,14 +149,16 @@ export class Limits {
     return translated(allFor(this.#db, session, limit))
   }
 
-  /** What is in force now for the sessions that an ending is about; the ending itself, where none is known. */
-  async inForce(ending: EndingRow): Promise<EndingRow | undefined> {
+  /** What is in force now for the sessions that an ending is about: those known, `seen`, and whoever comes to its room. */
+  async inForce(ending: EndingRow, seen?: SessionRow): Promise<EndingRow | undefined> {
     return translated(
       (async () => {
-        const sessions = await sessionsOf(this.#db, ending)
-        const pending = (await Promise.all(sessions.map((session) => pendingFor(this.#db, session)))).flat()
-        if (ending.state === 'pending') pending.push(ending)
-        return pending.sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))[0]
+        const sessions = seen ? [seen] : await sessionsOf(this.#db, ending)
+        const pending = await Promise.all([
+          pendingLike(this.#db, ending),
+          ...sessions.map((session) => pendingFor(this.#db, session)),
+        ])
+        return pending.flat().sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))[0]
       })(),
     )
   }

@@ -95,6 +95,7 @@ export class CallGate {
   async permit(priority: Priority, signal: AbortSignal): Promise<Permit> {
     const givesWay = priority.rank > RANK.ending
     for (;;) {
+      this.#orHeld()
       if (!givesWay || !(await this.#isEndDue())) {
         const permit = await this.#take(priority, signal)
         if (!givesWay || !(await this.#isEndDue(permit))) return this.#probes(permit)
@@ -115,12 +116,19 @@ export class CallGate {
   }
 
   async #take(priority: Priority, signal: AbortSignal): Promise<Permit> {
-    if (this.#refusal && !this.#mayProbe()) throw new CallsHeldError('the credentials are refused')
     const permit = await this.#budget.take(priority, signal)
     if (!permit) throw new CallsHeldError('stopped while waiting for the call budget')
-    if (!this.#refusal || this.#mayProbe()) return permit
-    permit.giveBack()
-    throw new CallsHeldError('the credentials are refused')
+    try {
+      this.#orHeld()
+    } catch (error) {
+      permit.giveBack()
+      throw error
+    }
+    return permit
+  }
+
+  #orHeld(): void {
+    if (this.#refusal && !this.#mayProbe()) throw new CallsHeldError('the credentials are refused')
   }
 
   #mayProbe(): boolean {

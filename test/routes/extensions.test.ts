@@ -103,11 +103,18 @@ onEveryEngine(t, 'moving mine does not move yours, and the earliest is in force'
 
   const body = { target: { room: 'room' }, dueAt: at(HOUR), reason: 'room' }
   const room = (await request('POST', '/v1/endings', { body, as: 'ops' })).json()
-  t.same(await move(mine.id, 4 * HOUR), yours, 'of which room it is nobody has told')
+  t.match(await move(mine.id, 4 * HOUR), { ending: room.id }, 'its room is looked up')
+  sandbox.inject({ kind: 'status', status: 500, operation: 'session', times: Number.POSITIVE_INFINITY })
+  t.same(await move(mine.id, 4 * HOUR), yours, 'of which room it is nobody can tell')
   await request('PUT', '/v1/time-limits/room', { body: { maxMinutes: 600 } })
   await until(async () => (await request('GET', '/v1/endings?reason=time_limit')).json().data.length === 1)
   t.match(await move(mine.id, 3 * HOUR), { ending: room.id, requestedBy: 'ops', reason: 'room' })
   await request('POST', `/v1/endings/${room.id}/cancel`, { as: 'ops' })
   t.same(await move(mine.id, 4 * HOUR), yours, 'what is taken back is in force no more')
   t.match(await move(theirs.id, 5 * HOUR, 'billing'), { ending: mine.id, dueAt: at(4 * HOUR) })
+
+  const empty = { target: { room: 'empty' } }
+  const first = await ask({ ...empty, dueAt: at(2 * HOUR) })
+  const second = await ask(empty, { as: 'billing' })
+  t.match(await move(first.id, 3 * HOUR), { ending: second.id }, 'whoever comes into a room that is empty')
 })

@@ -109,9 +109,79 @@ onEveryEngine(t, 'why it ended, or did not', async (t, databaseUrl) => {
   t.equal(await why(ended), because)
   t.match(await view(ended.id), { live: null, room: null, endings: [{ attempts: [{ result: 'ended' }] }] })
   t.equal(await why(failed), notEnded)
-  isProblem(t, await request('GET', `/v1/sessions/${alone.id}`), 404, 'not-found')
+  isProblem(t, await request('GET', `/v1/sessions/${alone.id}`), 503, 'far-side-unavailable')
   await app.ledger.sessionSeenOver(byItself.id)
-  t.match(await view(byItself.id), { live: null, endings: [{ state: 'ended', outcome: 'already_ended' }] })
+  const found = await view(byItself.id)
+  t.match(found, { live: null, endings: [{ state: 'ended', outcome: 'already_ended' }] })
+  t.equal(found.overAt, found.endings[0].confirmedAt)
+})
+
+onEveryEngine(t, 'why it is still on, though it was to be ended', async (t, databaseUrl) => {
+  const { live, why, ask, at, sandbox, request, clock, app, ending } = await startSessions(t, databaseUrl)
+  const [session, taken, refused] = [live(), live(), live({ friendlyUrl: 'refused' })]
+  const headers = { 'retry-after': '600' }
+  sandbox.inject({ kind: 'status', status: 503, session: session.id, operation: 'end', headers })
+  const overdue = await ask({ target: { session: session.id }, dueAt: at(5000) })
+  await clock.advance(5000)
+  const tried = await until(async () => {
+    const { attempt, nextAttemptAt } = await ending(overdue.id)
+    return attempt === 1 && nextAttemptAt
+  })
+  const due = `It was due to be ended at ${overdue.dueAt} because booking asked for it (requested); `
+  const last = (await ending(overdue.id)).attempts?.at(-1)
+  t.equal(
+    await why(session),
+    `${due}tried once, the last call for it, at ${last?.startedAt}: ${last?.error}; the next try is at ${tried}.`,
+  )
+  t.match(last?.error, /503/)
+
+  const { id, dueAt } = await ask({ target: { session: taken.id } })
+  const cancelled = (await request('POST', `/v1/endings/${id}/cancel`)).json()
+  t.equal(
+    await why(taken),
+    `It was not ended: what booking asked for (requested), due at ${dueAt}, was cancelled at ${cancelled.finishedAt}.`,
+  )
+
+  sandbox.inject({ kind: 'status', status: 500, operation: 'room-sessions', headers })
+  const room = await ask({ target: { room: 'refused' }, dueAt: at(5000) })
+  await until(async () => (await ending(room.id)).attempt === 1)
+  t.match(await why(refused), /; tried once, without getting as far as a call for it; the next try is at 20/)
+  sandbox.inject({ kind: 'status', status: 401, session: session.id, operation: 'end' })
+  await request('PATCH', `/v1/endings/${overdue.id}`, { body: { dueAt: at(0) } })
+  await until(() => app.gate.refused)
+  t.match(await why(session), /; no call leaves, for Digital Samba refuses the credentials since 20\S+\.$/)
+})
+
+onEveryEngine(t, 'a busy room does not hide what a session’s own endings did', async (t, databaseUrl) => {
+  const { live, view, endNow, ask, at } = await startSessions(t, databaseUrl)
+  const session = live({ friendlyUrl: 'busy' })
+  const own = await endNow({ session: session.id })
+  const room = { target: { room: 'busy' } }
+  const some = Array.from({ length: 110 }, (_, i) => ask({ ...room, dueAt: at(HOUR + i) }))
+  await Promise.all(some)
+  const { why, endings, rule, holds } = await view(session.id)
+  t.match(why, /^It ended because booking asked for it \(why\)/)
+  t.equal(endings.length, 101)
+  t.equal(endings.at(-1).id, own.id)
+  t.same([rule, holds], [null, []])
+})
+
+onEveryEngine(t, 'lateness counts from the time it was due in the end', async (t, databaseUrl) => {
+  const { live, ask, at, sandbox, request, clock, ending } = await startSessions(t, databaseUrl)
+  const target = { session: live().id }
+  sandbox.inject({ kind: 'status', status: 500, headers: { 'retry-after': '600' }, operation: 'end' })
+  const { id } = await ask({ target, dueAt: at(0), key: 'k' })
+  await until(async () => (await ending(id)).attempt === 1)
+  await request('PATCH', `/v1/endings/${id}`, { body: { dueAt: at(5000) } })
+  const receipt = async () => (await request('GET', `/v1/endings/${id}/receipt`)).json()
+  const early = await receipt()
+  t.match(early, { latenessMs: null, firstCallAt: /^20/ })
+  await clock.advance(5000)
+  await until(async () => (await ending(id)).state === 'ended')
+  const late = await receipt()
+  t.equal(late.firstCallAt, early.firstCallAt)
+  t.equal(late.latenessMs, Date.parse(late.calls.at(-1).startedAt) - Date.parse(late.dueAt))
+  t.ok(late.latenessMs >= 0)
 })
 
 onEveryEngine(t, 'an ending’s receipt stands by itself', async (t, databaseUrl) => {
