@@ -14,8 +14,8 @@ export type Mistake = NonNullable<ProblemDocument['errors']>[number]
 
 const PROBLEMS = {
   'bad-request': [400, 'The request cannot be understood'],
-  unauthorized: [401, 'A valid API key is required'],
-  forbidden: [403, 'This ending belongs to another caller'],
+  unauthorized: [401, 'What proves who asks is missing or wrong'],
+  forbidden: [403, 'This belongs to another caller'],
   'not-found': [404, 'There is nothing here'],
   'method-not-allowed': [405, 'This method is not allowed here'],
   'request-timeout': [408, 'The request took too long to arrive'],

@@ -4,6 +4,7 @@ import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import { curfew, serverOptions } from './app.ts'
+import { unknownInDotEnv } from './config/sources.ts'
 import { createLogger } from './logger.ts'
 import { type Config, ConfigError, readConfig } from './plugins/config.ts'
 
@@ -13,6 +14,8 @@ const CLOSING_MS = 5000
 const config = await configOrExit()
 const log = createLogger(config.log)
 const app = Fastify(serverOptions(log))
+const unknown = unknownInDotEnv(process.cwd())
+if (unknown.length > 0) log.warn({ names: unknown }, 'config.unknown_in_dotenv')
 
 closeWithGrace({ delay: config.shutdownGraceMs + CLOSING_MS, logger: false }, async ({ signal, err }) => {
   if (err) log.fatal({ err }, 'service.failed')
@@ -49,7 +52,7 @@ async function configOrExit(): Promise<Config> {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(
-      `curfew: the configuration is not complete:\n${error.problems.map((line) => `  ${line}\n`).join('')}`,
+      `curfew: the configuration is not right:\n${error.problems.map((line) => `  ${line}\n`).join('')}`,
     )
     process.exit(1)
   }

@@ -52,6 +52,13 @@ function readDotEnv(directory: string, problems: string[]): Record<string, strin
   }
 }
 
+/** Names in the file `.env` of `directory` that say nothing to Curfew: what is misspelled there is not set. */
+export function unknownInDotEnv(directory: string): string[] {
+  const known = new Set([...Object.keys(Environment.properties), ...SECRETS.map((name) => `${name}_FILE`)])
+  const names = Object.keys(readDotEnv(directory, []))
+  return names.filter((name) => !known.has(name)).sort()
+}
+
 function withoutEmpty(values: NodeJS.Dict<string>): Record<string, string> {
   return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, string] => !!entry[1]))
 }

@@ -102,6 +102,7 @@ function crossChecks(values: Partial<Record<string, string>>, isGood: (name: str
     ...checkGrace(good('SHUTDOWN_GRACE')),
     ...checkSweep(good('SWEEP_INTERVAL')),
     ...checkLimit(good('DEFAULT_TIME_LIMIT')),
+    ...checkWarnings(good('WARN_MINUTES')),
   ]
 }
 
@@ -127,10 +128,19 @@ function checkLimit(text: string | undefined): string[] {
   return ['DEFAULT_TIME_LIMIT must be whole minutes, from 1m to 168h']
 }
 
-/** The longest first, each once. */
+function checkWarnings(list: string | undefined): string[] {
+  const minutes = parseMinutes(list)
+  if (new Set(minutes).size === minutes.length && minutes.every((count) => count <= 1440)) return []
+  return ['WARN_MINUTES must be different numbers of minutes, from 1 to 1440']
+}
+
+/** The longest first. */
 function parseMinutes(list = ''): number[] {
-  const minutes = list.split(',').filter((text) => text !== '')
-  return [...new Set(minutes.map(Number))].sort((a, b) => b - a)
+  return list
+    .split(',')
+    .filter((text) => text !== '')
+    .map(Number)
+    .sort((a, b) => b - a)
 }
 
 // The timer behind it holds 24 days at most, and nobody waits that long for a process to stop.

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { gather } from '../config/sources.ts'
 import { startSandbox } from './sandbox.ts'
 
 /** The sandbox and a Curfew that starts again on every change, for working on it. What is set already wins. */
@@ -7,11 +8,13 @@ const KEY = 'booking-key-for-developing'
 const EVENT_SECRET = `whsec_${Buffer.from('event-secret-for-developing-only').toString('base64')}`
 const WEBHOOK_SECRET = 'webhook-secret-for-developing'
 const root = fileURLToPath(new URL('../..', import.meta.url))
+// The service takes it from `.env` too, where it is not set here.
+const port = gather(process.env, root).values.PORT ?? '3000'
 const sandbox = await startSandbox({ port: 4010 })
 const room = sandbox.createRoom({ friendlyUrl: 'demo-room', externalId: 'demo-external' })
 sandbox.startSession({ room: room.id })
 sandbox.createWebhook({
-  endpoint: `http://127.0.0.1:${process.env.PORT ?? 3000}/v1/webhooks/digital-samba`,
+  endpoint: `http://127.0.0.1:${port}/v1/webhooks/digital-samba`,
   events: ['session_started', 'session_ended'],
   authorizationHeader: WEBHOOK_SECRET,
 })
@@ -33,7 +36,7 @@ const curfew = spawn(process.execPath, ['--watch', '--watch-path=src', 'src/serv
   },
 })
 process.stdout.write(`sandbox on ${sandbox.url}; somebody is in demo-room. Try:
-  curl -X POST -H 'Authorization: Bearer ${KEY}' http://127.0.0.1:3000/v1/rooms/demo-room/end
+  curl -X POST -H 'Authorization: Bearer ${KEY}' http://127.0.0.1:${port}/v1/rooms/demo-room/end
   curl -X POST ${sandbox.url}/sandbox/rooms/demo-room/enter      # and walk in again
 Events may be signed by billing with ${EVENT_SECRET}; docs/events.md shows how.
 `)

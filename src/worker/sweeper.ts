@@ -111,9 +111,16 @@ export class Sweeper {
 
   #report(noticed: Noticed[]): void {
     for (const { ending, how } of noticed) {
-      const { id, target_id: session, requested_by: requestedBy, reason, due_at } = ending
-      const about = { ending: id, session, requestedBy, reason, dueAt: formatTime(due_at) }
-      this.#options.log.info(about, `ending.${how}`)
+      const { id, target_kind, target_id, requested_by: requestedBy, reason, key, due_at } = ending
+      const about = {
+        ending: id,
+        target: `${target_kind}:${target_id}`,
+        requestedBy,
+        by: 'curfew',
+        reason,
+        key,
+      }
+      this.#options.log.info({ ...about, dueAt: formatTime(due_at) }, `ending.${how}`)
     }
   }
 

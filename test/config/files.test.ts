@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { SECRETS } from '../../src/config/environment.ts'
+import { unknownInDotEnv } from '../../src/config/sources.ts'
 import type { Config } from '../../src/plugins/config.ts'
 import { apiKey, DEFAULTS, type Env, problems, REQUIRED, read, refused } from './cases.ts'
 
@@ -136,4 +137,10 @@ t.test('an .env that cannot be read is a problem like others', async (t) => {
   // What a container gets where the file it mounts is not there.
   mkdirSync(join(folder, '.env'))
   await refused(t, {}, /^\.env must be a file that can be read \(EISDIR\)/, folder)
+})
+
+t.test('what is misspelled in .env is told apart', async (t) => {
+  const folder = t.testdir({ '.env': 'WARN_MINUTE=5\nPORT=1\nAPI_KEYS_FILE=keys\nPORT_FILE=x\nport=2\n' })
+  t.same(unknownInDotEnv(folder), ['PORT_FILE', 'WARN_MINUTE', 'port'])
+  t.same(unknownInDotEnv('/nonexistent'), [])
 })

@@ -27,6 +27,11 @@ t.test('a sweep comes neither all the time nor hardly ever', async (t) => {
     t.match(await problems({ ...REQUIRED, SWEEP_INTERVAL: value }), [/^SWEEP_INTERVAL must /], value)
 })
 
+t.test('people are warned at different times, a day before at most', async (t) => {
+  for (const value of ['10,10', '2,10,2', '1441', '9999,5'])
+    t.match(await problems({ ...REQUIRED, WARN_MINUTES: value }), [/^WARN_MINUTES must /], value)
+})
+
 t.test('a grace that no timer can hold is refused', async (t) => {
   for (const value of ['600h', '999999999s', '999999999h'])
     t.match(await problems({ ...REQUIRED, SHUTDOWN_GRACE: value }), [/^SHUTDOWN_GRACE must /], value)

@@ -47,7 +47,7 @@ t.test('a bad configuration is all that a process says', async (t) => {
   t.equal(code, 1)
   t.equal(stdout, '')
   const [title, ...lines] = stderr.trimEnd().split('\n')
-  t.equal(title, 'curfew: the configuration is not complete:')
+  t.equal(title, 'curfew: the configuration is not right:')
   t.same(
     lines.map((line) => /^ {2}(\w+) (must|is)/.exec(line)?.[1]).sort(),
     ['RETRY_FOR', 'DATABASE_URL_FILE', 'API_KEYS', 'DIGITAL_SAMBA_TEAM_ID', ...Object.keys(bad)]

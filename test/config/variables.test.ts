@@ -109,7 +109,7 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
   ],
   WARN_MINUTES: [
     ['5', { warnMinutes: [5] }],
-    ['2,10,2', { warnMinutes: [10, 2] }],
+    ['2,1440,10', { warnMinutes: [1440, 10, 2] }],
   ],
   WARNING_TEXT: ['x', 'Noch {minutes} min, bis {time}'].map((warningText) => [warningText, { warningText }]),
   RETENTION_DAYS: [1, 30, 36_500].map((retentionDays) => [`${retentionDays}`, { retentionDays }]),
