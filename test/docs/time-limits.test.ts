@@ -9,7 +9,10 @@ t.test('every request of docs/time-limits.md does what it says', async (t) => {
   const room = sandbox.createRoom({ friendlyUrl: 'demo-room' })
   const first = sandbox.startSession({ room: room.id })
   const { shell } = await forExamples(t, sandbox, { SWEEP_INTERVAL: '1s' })
-  const [, rule = '', booking = '', more = '', closed = '', why = ''] = blocks('time-limits.md', 'sh')
+  const [, rule = '', booking = '', more = '', closed = '', why = '', clean = ''] = blocks(
+    'time-limits.md',
+    'sh',
+  )
   t.match(await shell(rule), /"maxMinutes":50,"warnMinutes":\[10,2\],"owner":"booking"/)
   t.match(await shell(booking), /"key":"booking:8731".*"warnMinutes":\[10,2\]/)
   t.match(await shell(more), /"state":"pending".*"inForce":\{"ending":/)
@@ -19,4 +22,5 @@ t.test('every request of docs/time-limits.md does what it says', async (t) => {
   const again = sandbox.startSession({ room: room.id })
   await until(() => !again.live)
   t.pass('who walks back in is out again')
+  t.match(await shell(clean), /"liftedBy":"booking".*\n?.*"maxMinutes":50/)
 })
