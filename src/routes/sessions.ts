@@ -2,8 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { LiveSession, OneSession } from '../digital-samba/answers.ts'
 import { NotFoundError, WrongStateError } from '../digital-samba/errors.ts'
-import { targetOf } from '../ending.ts'
+import { type Ending, targetOf } from '../ending.ts'
 import { Problem } from '../problem.ts'
+import { CLOCK_DOUBT_MS } from '../storage/in-force.ts'
 import type { EndingRow, SessionRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 import { detailed } from './ending-details.ts'
@@ -120,10 +121,9 @@ async function whole(
 ): Promise<SessionView> {
   const { limits, ledger, gate } = app
   const live = seen ? seen.live : row?.over_at != null ? false : null
-  // What a rule or a hold would mean for it today says nothing about one that is over.
   const [first] = live === false ? [] : await limits.pendingFor(row ?? { id })
-  const rule = row && live !== false ? await limits.ruleFor(row) : undefined
-  const holds = row && live !== false ? await limits.holdsFor(row) : []
+  const rule = row && (await limits.ruleFor(row))
+  const holds = row ? await limits.holdsFor(row) : []
   const told = await Promise.all(endings.map((ending) => detailed(app, ending)))
   const inForce = first && (told.find((ending) => ending.id === first.id) ?? (await detailed(app, first)))
   const { state, since } = gate.status()
@@ -136,12 +136,27 @@ async function whole(
     participants: seen?.participants ?? null,
     overAt: timeOrNull(row?.over_at ?? null) ?? (live ? null : confirmedOf(id, endings)),
     inForce: inForceView(first),
-    why: whyOf({ id, live, inForce, endings: told, now: ledger.clock.now(), refusedSince: held }),
+    why: whyOf({
+      id,
+      live,
+      inForce,
+      endings: told.filter(isAbout(id, row?.started_at ?? 0)),
+      now: ledger.clock.now(),
+      refusedSince: held,
+    }),
     rule: rule ? ruleView(rule) : null,
     holds: holds.map(holdView),
     endings: told,
   }
 }
+
+/** Whether an ending is about a session that began then: what its room was due before is none of its business. */
+const isAbout =
+  (id: string, startedAt: number) =>
+  ({ target, dueAt, attempts }: Ending) =>
+    target.session !== undefined ||
+    Date.parse(dueAt) >= startedAt - CLOCK_DOUBT_MS ||
+    attempts?.some(({ session }) => session === id)
 
 /** When a session that was not kept was seen to be over: that is written with the ending of its own. */
 function confirmedOf(id: string, endings: EndingRow[]): string | null {

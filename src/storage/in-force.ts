@@ -43,8 +43,8 @@ export function pendingLike(db: Db | Trx, ending: EndingRow): Promise<EndingRow[
 }
 
 /**
- * The endings for a session, and those for its room that were there while it was live, whatever their state, newest
- * first: up to `limit` of each, since a busy room has many and must not hide the session's own.
+ * The endings for a session and for its room, whatever their state, newest first: up to `limit` of each, since a busy
+ * room has many and must not hide the session's own.
  */
 export async function allFor(
   db: Db,
@@ -66,14 +66,11 @@ export async function allFor(
 async function ofItsRoom<O>(query: SelectQueryBuilder<Tables, 'endings', O>, session: SessionRow) {
   const rooms = roomTargets(session)
   if (rooms.length === 0) return []
-  const begunByThen = query
-    .where('due_at', '>=', session.started_at - CLOCK_DOUBT_MS)
+  return query
     .where((eb) =>
       eb.or(rooms.map(({ kind, id }) => eb.and([eb('target_kind', '=', kind), eb('target_id', '=', id)]))),
     )
-  return (
-    session.over_at === null ? begunByThen : begunByThen.where('created_at', '<=', session.over_at)
-  ).execute()
+    .execute()
 }
 
 /** The sessions known to be live that an ending is about; the one it names, where nothing else is known of that. */
