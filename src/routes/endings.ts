@@ -90,8 +90,7 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     handler: async (request, reply) => {
       const to = moveOf(request.body, ledger.clock.now())
       const move = ledger.move(request.params.id, request.caller, to, idempotentRequest(request))
-      const field = request.body.dueAt === undefined ? '/extendMinutes' : '/dueAt'
-      const moved = await changed(request, reply, 'ending.moved', move, field)
+      const moved = await changed(request, reply, 'ending.moved', move)
       const row = await ledger.find(moved.id)
       return { ...moved, inForce: inForceView(row && (await inForce(request, row))) }
     },
@@ -159,9 +158,8 @@ async function changed(
   reply: FastifyReply,
   event: string,
   change: Promise<Answer>,
-  field?: string,
 ): Promise<Ending> {
-  const { ending, replayed } = endingOf(await change, field)
+  const { ending, replayed } = endingOf(await change)
   if (replayed) reply.header('idempotency-replayed', 'true')
   else logStored(request, ending, event)
   return endingView(ending)

@@ -3,7 +3,7 @@ import type { Answer } from '../storage/ledger.ts'
 
 type Obstacle = Extract<Answer, { obstacle: unknown }>['obstacle']
 
-const DETAILS: Record<Exclude<Obstacle, 'too-far' | 'past-hold'>, string> = {
+const DETAILS: Record<Exclude<Obstacle, 'too-far'>, string> = {
   'not-found': 'there is no ending with this id',
   forbidden: 'only the caller that asked for an ending, or an operator, may change it',
   'not-pending': 'it is over already; GET it to see how',
@@ -13,11 +13,9 @@ const DETAILS: Record<Exclude<Obstacle, 'too-far' | 'past-hold'>, string> = {
   'idempotency-mismatch': 'within 24 hours a key names one method, path and body',
 }
 
-/** The ending of an answer that has one; where something was in the way, the problem that says so, or what is wrong with `field`. */
-export function endingOf(answer: Answer, field = ''): Extract<Answer, { ending: unknown }> {
+/** The ending of an answer that has one; where something was in the way, the problem that says so. */
+export function endingOf(answer: Answer): Extract<Answer, { ending: unknown }> {
   if ('ending' in answer) return answer
-  if (answer.obstacle === 'too-far') throw invalid(field, 'must not lead more than a year ahead')
-  if (answer.obstacle === 'past-hold')
-    throw invalid(field, 'must lead to a time before holdUntil, until which the room is kept closed')
+  if (answer.obstacle === 'too-far') throw invalid('/extendMinutes', 'must not lead more than a year ahead')
   throw new Problem(answer.obstacle, DETAILS[answer.obstacle])
 }

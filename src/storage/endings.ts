@@ -2,7 +2,7 @@ import { type SelectQueryBuilder, sql } from 'kysely'
 import { roomId, type State } from '../ending.ts'
 import { oneYearAfter } from '../time.ts'
 import { nextWarningAt } from '../time-limits/warnings.ts'
-import { holdFromDue, liftHolds, moveHold } from './holds.ts'
+import { liftHolds, moveHold } from './holds.ts'
 import { PENDING } from './pending.ts'
 import type { AttemptRow, Db, EndingRow, Tables, Trx } from './schema.ts'
 
@@ -15,7 +15,6 @@ export type Obstacle =
   | 'in-progress'
   | 'key-taken'
   | 'too-far'
-  | 'past-hold'
 export type Changed = { ending: EndingRow } | { obstacle: Obstacle }
 
 /** Who asks: operators may change everybody's endings. */
@@ -32,15 +31,12 @@ export function moveEnding(trx: Trx, id: string, caller: Caller, to: Move, now: 
   return change(trx, id, caller, 'pending', async (before) => {
     const dueAt = typeof to === 'number' ? to : Math.max(before.due_at, now) + to.extendMs
     if (dueAt > oneYearAfter(now)) return { obstacle: 'too-far' }
-    const hold = await holdFromDue(trx, before, now)
-    if (before.state === 'pending' && hold && hold.until_at !== null && hold.until_at <= dueAt)
-      return { obstacle: 'past-hold' }
     const ending = await unclaimed(trx, id, now)
       .where('claim', '=', before.claim)
       .set(dueAnew(dueAt, before, now))
       .returningAll()
       .executeTakeFirst()
-    if (ending && hold) await moveHold(trx, hold, dueAt)
+    if (ending) await moveHold(trx, before, dueAt, now)
     return ending
   })
 }

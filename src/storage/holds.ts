@@ -133,20 +133,31 @@ export function liftHolds(trx: Trx, choice: HoldChoice, by: string, now: number)
   return query.returningAll().execute()
 }
 
-/** The hold that begins when an ending is due, unless it is over or was lifted. */
-export function holdFromDue(trx: Trx, ending: EndingRow, now: number): Promise<HoldRow | undefined> {
-  return trx
-    .selectFrom('holds')
-    .selectAll()
-    .where('ending_id', '=', ending.id)
+/**
+ * An ending was moved: a hold that begins with its due time begins with the new one. Moved past the hold's own end,
+ * there is nothing left to hold: it begins when it ends, and is there again when the ending is moved back.
+ */
+export async function moveHold(trx: Trx, before: EndingRow, dueAt: number, now: number): Promise<void> {
+  await trx
+    .updateTable('holds')
+    .set((eb) => ({
+      from_at: eb
+        .case()
+        .when('until_at', '<', dueAt)
+        .then(eb.ref('until_at').$castTo<number>())
+        .else(dueAt)
+        .end(),
+    }))
+    .where('ending_id', '=', before.id)
     .where('lifted_at', 'is', null)
-    .where('from_at', '=', ending.due_at)
     .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', now)]))
-    .executeTakeFirst()
-}
-
-export async function moveHold(trx: Trx, { id }: HoldRow, from: number): Promise<void> {
-  await trx.updateTable('holds').set({ from_at: from }).where('id', '=', id).execute()
+    .where((eb) =>
+      eb.or([
+        eb('from_at', '=', before.due_at),
+        eb.and([eb('from_at', '=', eb.ref('until_at')), eb('until_at', '<', before.due_at)]),
+      ]),
+    )
+    .execute()
 }
 
 /** Whether a party keeps any room closed, or has done so and not opened it. */

@@ -19,7 +19,10 @@ onEveryEngine(t, 'a pending ending moves, later and earlier', async (t, database
     t.same(inForce, { ending: asked.id, dueAt, requestedBy: 'booking', reason: 'requested' })
     t.same(await ending(asked.id), { ...asked, dueAt, nextAttemptAt: dueAt, attempts: [] })
   }
-  t.same(sandbox.calls, [])
+  t.same(
+    sandbox.calls.filter(({ operation }) => operation !== 'session'),
+    [],
+  )
   const session = sandbox.startSession({ room: sandbox.createRoom().id })
   const { id } = await ask({ target: { session: session.id } })
   const answer = await request('PATCH', `/v1/endings/${id}`, { body: { dueAt: '2000-01-01T00:00:00Z' } })

@@ -52,9 +52,9 @@ t.test('the message goes into the room of the live session, however the ending n
   await request('DELETE', '/v1/time-limits/known')
   await pass(9)
   for (const [i, [target, calls, rooms, result]] of cases.entries()) {
-    const [before, said] = [sandbox.calls.length, chat().length]
     const id = await end(target)
     await request('PATCH', `/v1/endings/${id}`, { body: { dueAt: at(19 + i / 60) } })
+    const [before, said] = [sandbox.calls.length, chat().length]
     await pass(9 + i / 60)
     t.same(paths(before), calls, JSON.stringify(target))
     t.same(
