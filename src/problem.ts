@@ -23,7 +23,7 @@ const PROBLEMS = {
   'not-failed': [409, 'The ending has not failed'],
   'in-progress': [409, 'The ending is being carried out at this moment'],
   'key-taken': [409, 'Another pending ending has the same key'],
-  'far-side-unavailable': [503, 'Digital Samba cannot be asked just now'],
+  'upstream-unavailable': [503, 'Digital Samba cannot be asked just now'],
   'body-too-large': [413, 'The body is too large'],
   'path-too-long': [414, 'The path is too long'],
   'unsupported-media-type': [415, 'This content type is not understood here'],

@@ -89,11 +89,11 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       return {
         ending: row.id,
         target: targetOf(row.target_kind, row.target_id),
-        askedBy: row.requested_by,
+        requestedBy: row.requested_by,
         reason: row.reason,
         key: row.key,
         subject: row.subject,
-        askedAt: formatTime(row.created_at),
+        createdAt: formatTime(row.created_at),
         dueAt: formatTime(row.due_at),
         state: row.state,
         outcome: row.outcome,
@@ -102,7 +102,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         latenessMs: inTime === undefined ? null : inTime.started_at - row.due_at,
         finishedAt: timeOrNull(row.finished_at),
         confirmedAt: timeOrNull(row.confirmed_at),
-        calls: attempts.map(attemptView),
+        attempts: attempts.map(attemptView),
         warnings: warnings.map(warningView),
         metadata: JSON.parse(row.metadata),
         issuedAt: formatTime(ledger.clock.now()),
@@ -177,7 +177,7 @@ async function askable<T>(answer: Promise<T>): Promise<T> {
 }
 
 function unavailable({ message }: Error): Problem {
-  return new Problem('far-side-unavailable', message, { headers: { 'retry-after': '5' } })
+  return new Problem('upstream-unavailable', message, { headers: { 'retry-after': '5' } })
 }
 
 function roomOf({ roomId, friendlyUrl, externalId }: LiveSession) {

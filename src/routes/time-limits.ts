@@ -122,8 +122,8 @@ function ruleOf(changed: RuleChanged) {
 }
 
 function logRule(request: FastifyRequest, rule: TimeLimitRow, noticed: Noticed[], event: string): void {
-  const { room, owner, max_minutes: maxMinutes } = rule
-  request.log.info({ room, owner, maxMinutes, by: request.caller.name }, event)
+  const { room, owner: requestedBy, max_minutes: maxMinutes } = rule
+  request.log.info({ room, requestedBy, maxMinutes, by: request.caller.name }, event)
   for (const { ending, how } of noticed) logStored(request, ending, `ending.${how}`)
 }
 
@@ -132,7 +132,7 @@ export function ruleView(row: TimeLimitRow): RuleView {
     room: row.room,
     maxMinutes: row.max_minutes,
     warnMinutes: row.warn_minutes === null ? null : JSON.parse(row.warn_minutes),
-    owner: row.owner,
+    requestedBy: row.owner,
     createdAt: formatTime(row.created_at),
     updatedAt: formatTime(row.updated_at),
   }

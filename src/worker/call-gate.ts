@@ -16,6 +16,8 @@ export interface CallsStatus {
   state: 'ok' | 'paused' | 'rate_limited' | 'refused' | 'failing'
   since: number | undefined
   why: string | undefined
+  /** when calls may leave again (`rate_limited`), or the next one asks whether they may (`refused`) */
+  until: number | undefined
   budgetLeft: number
 }
 
@@ -156,13 +158,14 @@ export class CallGate {
 
   status(): CallsStatus {
     const budgetLeft = this.#budget.left()
-    if (this.#refusal)
-      return { state: 'refused', since: this.#refusal.since, why: this.#refusal.why, budgetLeft }
+    if (this.#refusal) return { state: 'refused', ...this.#refusal, budgetLeft }
     if (this.#pause && this.#pause.until > this.#clock.now())
-      return { state: 'rate_limited', since: this.#pause.since, why: this.#pause.why, budgetLeft }
-    if (this.#failures && this.#failures.count >= FAILING_AFTER)
-      return { state: 'failing', since: this.#failures.since, why: this.#failures.why, budgetLeft }
-    return { state: 'ok', since: undefined, why: undefined, budgetLeft }
+      return { state: 'rate_limited', ...this.#pause, budgetLeft }
+    if (this.#failures && this.#failures.count >= FAILING_AFTER) {
+      const { since, why } = this.#failures
+      return { state: 'failing', since, why, until: undefined, budgetLeft }
+    }
+    return { state: 'ok', since: undefined, why: undefined, until: undefined, budgetLeft }
   }
 
   #rateLimited({ retryAfterMs, message }: RateLimitedError, now: number): void {

@@ -13,7 +13,7 @@ t.test('every request of docs/time-limits.md does what it says', async (t) => {
     'time-limits.md',
     'sh',
   )
-  t.match(await shell(rule), /"maxMinutes":50,"warnMinutes":\[10,2\],"owner":"booking"/)
+  t.match(await shell(rule), /"maxMinutes":50,"warnMinutes":\[10,2\],"requestedBy":"booking"/)
   t.match(await shell(booking), /"key":"booking:8731".*"warnMinutes":\[10,2\]/)
   t.match(await shell(more), /"state":"pending".*"inForce":\{"ending":/)
   t.match(await shell(why), /"why":"It will be ended at .* because booking asked for it/)

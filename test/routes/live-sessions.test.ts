@@ -59,7 +59,7 @@ t.test(
     const list = () => request('GET', '/v1/sessions?live=true')
     const refused = async (what: string) => {
       const answer = await list()
-      isProblem(t, answer, 503, 'far-side-unavailable')
+      isProblem(t, answer, 503, 'upstream-unavailable')
       t.equal(answer.headers['retry-after'], '5', what)
     }
     for (const fault of [

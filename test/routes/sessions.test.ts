@@ -49,7 +49,7 @@ onEveryEngine(t, 'of a live session everything is told', async (t, databaseUrl) 
     overAt: null,
     inForce: { ending: limit.id, dueAt: limit.dueAt, requestedBy: 'booking', reason: 'time_limit' },
     why: `It will be ended at ${limit.dueAt} because booking asked for it (time_limit)`,
-    rule: { room: 'room', owner: 'booking', ...rule },
+    rule: { room: 'room', requestedBy: 'booking', ...rule },
     holds: [{ ending: room.id, target: { roomExternalId: 'ext' }, requestedBy: 'billing' }],
     endings: [
       { id: room.id, holdUntil: at(2 * HOUR) },
@@ -109,7 +109,7 @@ onEveryEngine(t, 'why it ended, or did not', async (t, databaseUrl) => {
   t.equal(await why(ended), because)
   t.match(await view(ended.id), { live: null, room: null, endings: [{ attempts: [{ result: 'ended' }] }] })
   t.equal(await why(failed), notEnded)
-  isProblem(t, await request('GET', `/v1/sessions/${alone.id}`), 503, 'far-side-unavailable')
+  isProblem(t, await request('GET', `/v1/sessions/${alone.id}`), 503, 'upstream-unavailable')
   await app.ledger.sessionSeenOver(byItself.id)
   const found = await view(byItself.id)
   t.match(found, { live: null, endings: [{ state: 'ended', outcome: 'already_ended' }] })
@@ -179,7 +179,7 @@ onEveryEngine(t, 'lateness counts from the time it was due in the end', async (t
   await until(async () => (await ending(id)).state === 'ended')
   const late = await receipt()
   t.equal(late.firstCallAt, early.firstCallAt)
-  t.equal(late.latenessMs, Date.parse(late.calls.at(-1).startedAt) - Date.parse(late.dueAt))
+  t.equal(late.latenessMs, Date.parse(late.attempts.at(-1).startedAt) - Date.parse(late.dueAt))
   t.ok(late.latenessMs >= 0)
 })
 
@@ -195,11 +195,11 @@ onEveryEngine(t, 'an ending’s receipt stands by itself', async (t, databaseUrl
   t.same(told, {
     ending: id,
     target: body,
-    askedBy: 'booking',
+    requestedBy: 'booking',
     reason: 'why',
     key: null,
     subject: null,
-    askedAt: over.createdAt,
+    createdAt: over.createdAt,
     dueAt: over.dueAt,
     state: 'ended',
     outcome: 'ended',
@@ -207,7 +207,7 @@ onEveryEngine(t, 'an ending’s receipt stands by itself', async (t, databaseUrl
     firstCallAt: attempts?.[0]?.startedAt,
     finishedAt: over.finishedAt,
     confirmedAt: null,
-    calls: attempts,
+    attempts,
     warnings: [],
     metadata: {},
   })
@@ -218,7 +218,7 @@ onEveryEngine(t, 'an ending’s receipt stands by itself', async (t, databaseUrl
   t.match(await receipt(pending.id), {
     firstCallAt: null,
     latenessMs: null,
-    calls: [],
+    attempts: [],
     key: 'k',
     metadata: { a: 1 },
   })

@@ -11,7 +11,13 @@ onEveryEngine(t, 'a rule is made, changed, read and removed', async (t, database
   const made = await request('PUT', path('room'), { body: { maxMinutes: 50, warnMinutes: [10, 2] } })
   t.equal(made.statusCode, 201)
   const { createdAt, ...rule } = made.json()
-  t.same(rule, { room: 'room', maxMinutes: 50, warnMinutes: [10, 2], owner: 'booking', updatedAt: createdAt })
+  t.same(rule, {
+    room: 'room',
+    maxMinutes: 50,
+    warnMinutes: [10, 2],
+    requestedBy: 'booking',
+    updatedAt: createdAt,
+  })
   t.ok(Math.abs(Date.parse(createdAt) - Date.parse(at(0))) < 1000)
   t.same((await request('GET', path('room'))).json(), made.json())
   await clock.advance(1000)
@@ -75,11 +81,11 @@ onEveryEngine(t, 'only who made a rule, and operators, change it', async (t, dat
   t.same((await request('GET', path('room'), { as: 'billing' })).json(), before, 'reading is free to all')
   const changed = await request('PUT', path('room'), { body, as: 'ops' })
   t.equal(changed.statusCode, 200)
-  t.match(changed.json(), { maxMinutes: 1, owner: 'booking' })
+  t.match(changed.json(), { maxMinutes: 1, requestedBy: 'booking' })
   t.equal((await request('PUT', path('room'), { body: { maxMinutes: 2 } })).statusCode, 200, 'still theirs')
   t.equal((await request('DELETE', path('room'), { as: 'ops' })).statusCode, 200)
   const theirs = await request('PUT', path('room'), { body, as: 'billing' })
-  t.match(theirs.json(), { owner: 'billing' })
+  t.match(theirs.json(), { requestedBy: 'billing' })
 })
 
 const good = { maxMinutes: 50 }
@@ -99,7 +105,7 @@ const MISTAKES: [method: string, url: string, body: unknown, pointers: string[]]
   ),
   ['PUT', path('room'), { ...good, warnMinutes: [2, 2] }, ['/warnMinutes']],
   ['PUT', path('room'), { ...good, warnMinutes: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] }, ['/warnMinutes']],
-  ['PUT', path('room'), { ...good, owner: 'billing' }, ['/owner']],
+  ['PUT', path('room'), { ...good, requestedBy: 'billing' }, ['/requestedBy']],
   ['PUT', path('room'), { maxMinutes: 0, warnMinutes: 1, x: 1 }, ['/maxMinutes', '/warnMinutes', '/x']],
   ['PUT', `${path('room')}?a=1`, good, ['/a']],
   ['PUT', path('ab'), good, ['/room']],
