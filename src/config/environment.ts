@@ -80,6 +80,9 @@ export const Environment = Type.Object({
   EVENT_SECRETS: Type.Optional(signingSecrets),
   CALL_TIMEOUT_MS: wholeNumber(100, 60_000, 5000),
   CALLS_PER_MINUTE: wholeNumber(1, 100_000, 900),
+  URGENT_CALLS_PER_MINUTE: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 105_000, description: 'a whole number from 1 to 105000' }),
+  ),
   MAX_CONCURRENT_CALLS: wholeNumber(1, 1000, 10),
   RETRY_FOR: duration('6h'),
   BOOKING_GRACE: duration('0s'),

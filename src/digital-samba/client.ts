@@ -4,10 +4,12 @@ import got, { type Got, RequestError, TimeoutError } from 'got'
 import pRetry from 'p-retry'
 import type { Clock } from '../clock.ts'
 import {
-  type LiveSession,
+  isStartKnown,
+  type ListedSession,
   type OneSession,
+  type Page,
   parseRetryAfter,
-  readMessage,
+  readErrorBody,
   readPage,
   readSession,
 } from './answers.ts'
@@ -47,18 +49,31 @@ export interface ClientOptions {
   clock: Clock
   /** for one call, ms */
   timeoutMs: number
+  /** Told of sessions in a list that cannot be used, or not wholly: those without an id, or without a start. */
+  onOdd?: (odd: OddSessions) => void
 }
 
-interface Asked {
+/** What was odd about a page: how many sessions had no id, and which had no start. */
+export interface OddSessions {
+  operation: Operation
+  nameless: number
+  withoutStart: string[]
+}
+
+interface Asked<T> {
   operation: Operation
   method: 'GET' | 'POST'
   path: string
   query?: Record<string, string>
   json?: object
   tries?: 1
+  /** of the body of a 2xx; throws MalformedAnswerError where that makes no sense */
+  read: (body: string) => T
 }
 
 const PAGE = 100
+// More live sessions than that in one room, or in a team, there are not: such a list has no end.
+const MOST_PAGES = { room: 10, team: 200 }
 // A page of 100 sessions is some 50 KB. A proxy's download page, or an attack, is not.
 const LARGEST_ANSWER_BYTES = 1024 * 1024
 // The tries and their pauses (200 to 400, then 400 to 800 ms) fit within about a second.
@@ -69,13 +84,15 @@ export class DigitalSamba {
   readonly #got: Got
   readonly #clock: Clock
   readonly #scrub: (text: string) => string
+  readonly #onOdd: NonNullable<ClientOptions['onOdd']>
   readonly #agents = {
     http: new http.Agent({ keepAlive: true }),
     https: new https.Agent({ keepAlive: true }),
   }
 
-  constructor({ url, credentials, clock, timeoutMs }: ClientOptions) {
+  constructor({ url, credentials, clock, timeoutMs, onOdd = () => {} }: ClientOptions) {
     this.#clock = clock
+    this.#onOdd = onOdd
     this.#scrub = scrubber(credentials)
     this.#got = got.extend({
       prefixUrl: url,
@@ -99,15 +116,13 @@ export class DigitalSamba {
   /** Ends a live session and sends everybody in it home. */
   async end(session: string, context: CallContext): Promise<void> {
     const path = `api/v1/sessions/${encodeURIComponent(session)}/end`
-    await this.#call({ operation: 'end', method: 'POST', path }, context)
+    await this.#call({ operation: 'end', method: 'POST', path, read: nothing }, context)
   }
 
   async session(session: string, context: CallContext): Promise<OneSession> {
     const path = `api/v1/sessions/${encodeURIComponent(session)}`
-    return readSession(
-      session,
-      parseJson(await this.#call({ operation: 'session', method: 'GET', path }, context)),
-    )
+    const read = (body: string) => readSession(session, parseJson(body))
+    return this.#call({ operation: 'session', method: 'GET', path, read }, context)
   }
 
   /**
@@ -116,25 +131,46 @@ export class DigitalSamba {
    */
   async chat(room: string, message: string, context: CallContext): Promise<void> {
     const path = `api/v1/rooms/${encodeURIComponent(room)}/chat`
-    await this.#call({ operation: 'chat', method: 'POST', path, json: { message }, tries: 1 }, context)
+    const chat = {
+      operation: 'chat',
+      method: 'POST',
+      path,
+      json: { message },
+      tries: 1,
+      read: nothing,
+    } as const
+    await this.#call(chat, context)
   }
 
-  /** The live sessions of a room (UUID or friendly URL), or of the whole team, page by page. */
-  async *liveSessions(room: string | undefined, context: CallContext): AsyncGenerator<LiveSession[]> {
+  /**
+   * The live sessions of a room (UUID or friendly URL), or of the whole team, page by page, each once. Throws
+   * MalformedAnswerError where a page brings nothing new, or the list has no end.
+   */
+  async *liveSessions(room: string | undefined, context: CallContext): AsyncGenerator<ListedSession[]> {
+    const seen = new Set<string>()
+    const most = room === undefined ? MOST_PAGES.team : MOST_PAGES.room
     let after: string | undefined
-    do {
-      const { sessions, next } = await this.livePage(room, after, context)
-      if (next !== undefined && next === after) throw new MalformedAnswerError('answered the same page twice')
-      yield sessions
+    for (let page = 1; page === 1 || after !== undefined; page += 1) {
+      if (page > most) throw new MalformedAnswerError(`answered a list without end (over ${most} pages)`)
+      const { ids, sessions, next } = await this.livePage(room, after, context)
+      const fresh = new Set(ids.filter((id) => !seen.has(id)))
+      if (ids.length > 0 && fresh.size === 0)
+        throw new MalformedAnswerError('answered a page that brings nothing new')
+      for (const id of fresh) seen.add(id)
+      yield sessions.filter(({ id }) => fresh.has(id))
       after = next
-    } while (after !== undefined)
+    }
   }
 
   /**
    * One page, oldest first, from behind the session `after`: where sessions end meanwhile, an offset would skip as
    * many that live on. `next` is what the next page comes after.
    */
-  async livePage(room: string | undefined, after: string | undefined, context: CallContext) {
+  async livePage(
+    room: string | undefined,
+    after: string | undefined,
+    context: CallContext,
+  ): Promise<Page & { next: string | undefined }> {
     const path = room === undefined ? 'api/v1/sessions' : `api/v1/rooms/${encodeURIComponent(room)}/sessions`
     const operation = room === undefined ? 'sessions' : 'room-sessions'
     const query = {
@@ -143,10 +179,12 @@ export class DigitalSamba {
       order: 'asc',
       ...(after === undefined ? {} : { after }),
     }
-    const { size, last, sessions } = readPage(
-      parseJson(await this.#call({ operation, method: 'GET', path, query }, context)),
-    )
-    return { sessions, next: size < PAGE ? undefined : last }
+    const read = (body: string) => readPage(parseJson(body))
+    const page = await this.#call({ operation, method: 'GET', path, query, read }, context)
+    const withoutStart = page.sessions.filter((session) => !isStartKnown(session)).map(({ id }) => id)
+    if (page.nameless > 0 || withoutStart.length > 0)
+      this.#onOdd({ operation, nameless: page.nameless, withoutStart })
+    return { ...page, next: page.size < PAGE ? undefined : page.last }
   }
 
   close(): void {
@@ -154,27 +192,38 @@ export class DigitalSamba {
     this.#agents.https.destroy()
   }
 
-  #call(asked: Asked, context: CallContext): Promise<string> {
+  #call<T>(asked: Asked<T>, context: CallContext): Promise<T> {
+    let failed: DigitalSambaError | undefined
+    let held: unknown
     const once = async () => {
-      await context.admit()
+      try {
+        await context.admit()
+      } catch (error) {
+        held = error
+        throw error
+      }
       const startedAt = this.#clock.now()
       const outcome = await this.#request(asked, context.signal).catch(asError)
       const error = outcome instanceof DigitalSambaError ? outcome : undefined
       const durationMs = this.#clock.now() - startedAt
       context.made({ operation: asked.operation, startedAt, durationMs, status: outcome.status, error })
+      failed = error
       if (outcome instanceof DigitalSambaError) throw outcome
-      return outcome.body
+      return outcome.answer
     }
     const shouldRetry = ({ error }: { error: Error }) =>
       asked.tries !== 1 && error instanceof DigitalSambaError && error.hiccup
     return pRetry(once, { ...HICCUPS, shouldRetry, signal: context.signal }).catch((error: unknown) => {
+      // A further try that may not be made leaves the call as the one before it left it.
+      if (held !== undefined && !context.signal.aborted && !(held instanceof AbortedCallError))
+        throw failed ?? held
       if (context.signal.aborted && !(error instanceof DigitalSambaError))
         throw new AbortedCallError('given up before it was answered')
       throw error
     })
   }
 
-  async #request({ method, path, query, json }: Asked, signal: AbortSignal) {
+  async #request<T>({ method, path, query, json, read }: Asked<T>, signal: AbortSignal) {
     const tooLarge = new AbortController()
     const request = this.#got(path, {
       method,
@@ -190,10 +239,30 @@ export class DigitalSamba {
       if (signal.aborted) throw new AbortedCallError('given up before it was answered')
       throw error
     })
-    if (statusCode >= 200 && statusCode < 300) return { status: statusCode, body }
-    const retryAfterMs = parseRetryAfter(headers, this.#clock.now())
-    throw errorForStatus(statusCode, this.#scrub(readMessage(body)), retryAfterMs)
+    if (statusCode >= 200 && statusCode < 300)
+      return { status: statusCode, answer: readAs(statusCode, body, read) }
+    const said = readErrorBody(body)
+    throw errorForStatus(
+      statusCode,
+      { ...said, message: this.#scrub(said.message) },
+      parseRetryAfter(headers, this.#clock.now()),
+    )
   }
+}
+
+function readAs<T>(status: number, body: string, read: (body: string) => T): T {
+  try {
+    return read(body)
+  } catch (error) {
+    if (error instanceof MalformedAnswerError)
+      throw new MalformedAnswerError(error.message, { status, cause: error.cause })
+    throw error
+  }
+}
+
+/** There is no content to return, say the documents; a login page that answers 200 has some. */
+function nothing(body: string): void {
+  if (body.trim() !== '') parseJson(body)
 }
 
 // Only got's code and the system's own error are taken over: got's holds the request, and that the credentials.

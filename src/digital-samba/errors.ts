@@ -8,6 +8,8 @@ export class DigitalSambaError extends Error {
   readonly code: string = 'DIGITAL_SAMBA'
   readonly temporary: boolean = true
   readonly hiccup: boolean = false
+  /** Digital Samba did not answer, or not as itself: that says nothing about what was asked. */
+  readonly outage: boolean = false
   /** HTTP status; null where there was no answer. */
   readonly status: number | null
   /** How long it asked to be left alone (ms); undefined where it did not say. */
@@ -36,7 +38,7 @@ export class ForbiddenError extends DigitalSambaError {
   override readonly temporary = false
 }
 
-/** 404: no such session or room, or another team's. */
+/** 404, in Digital Samba's own words: no such session or room, or another team's. */
 export class NotFoundError extends DigitalSambaError {
   override readonly name = 'NotFoundError'
   override readonly code = 'NOT_FOUND'
@@ -55,7 +57,7 @@ export class RateLimitedError extends DigitalSambaError {
   override readonly code = 'RATE_LIMITED'
 }
 
-/** Any other 4xx. */
+/** Any other 4xx, in Digital Samba's own words. */
 export class RejectedError extends DigitalSambaError {
   override readonly name = 'RejectedError'
   override readonly code = 'REJECTED'
@@ -66,6 +68,7 @@ export class RejectedError extends DigitalSambaError {
 export class UnavailableError extends DigitalSambaError {
   override readonly name = 'UnavailableError'
   override readonly code = 'UNAVAILABLE'
+  override readonly outage = true
   override readonly hiccup: boolean
 
   constructor(message: string, about: { status: number; retryAfterMs?: number | undefined }) {
@@ -74,16 +77,18 @@ export class UnavailableError extends DigitalSambaError {
   }
 }
 
-/** An answer that is none: a redirect, not JSON, other JSON than documented, too large. */
+/** An answer that makes no sense: a redirect, a proxy's page, not JSON, other JSON than documented, too large. */
 export class MalformedAnswerError extends DigitalSambaError {
   override readonly name = 'MalformedAnswerError'
   override readonly code = 'MALFORMED_ANSWER'
+  override readonly outage = true
 }
 
 /** Refused, reset, broken off, unresolvable. */
 export class NetworkError extends DigitalSambaError {
   override readonly name: string = 'NetworkError'
   override readonly code: string = 'NETWORK'
+  override readonly outage = true
   override readonly hiccup = true
 }
 
@@ -99,16 +104,35 @@ export class AbortedCallError extends DigitalSambaError {
   override readonly code = 'ABORTED'
 }
 
-/** The error that stands for a status other than 2xx. `said` is what the answer's body had to say, if anything. */
-export function errorForStatus(status: number, said: string, retryAfterMs?: number): DigitalSambaError {
+/** What the body of an error says; see `readErrorBody`. */
+export interface ErrorBody {
+  message: string
+  /** it is not Digital Samba's */
+  isForeign: boolean
+  /** in so many words */
+  isNotFound: boolean
+}
+
+/**
+ * The error that stands for a status other than 2xx. 401, 429 and 5xx are taken at their word. Any other 4xx counts
+ * only where no proxy has said it, and that something is not there only where Digital Samba says so in so many words.
+ */
+export function errorForStatus(
+  status: number,
+  { message: said, isForeign, isNotFound }: ErrorBody,
+  retryAfterMs?: number,
+): DigitalSambaError {
   const message = said ? `answered ${status}: ${said}` : `answered ${status}`
   const about = { status, retryAfterMs }
   if (status === 401) return new UnauthorizedError(message, about)
-  if (status === 403) return new ForbiddenError(message, about)
-  if (status === 404) return new NotFoundError(message, about)
-  if (status === 409 || status === 422) return new WrongStateError(message, about)
   if (status === 429) return new RateLimitedError(message, about)
   if (status >= 500) return new UnavailableError(message, about)
-  if (status >= 400) return new RejectedError(message, about)
-  return new MalformedAnswerError(message, about)
+  if (status < 400) return new MalformedAnswerError(message, about)
+  if (isForeign || (status === 404 && !isNotFound))
+    return new MalformedAnswerError(`${message}, which is not Digital Samba's own`, about)
+  if (status === 403) return new ForbiddenError(message, about)
+  if (status === 404) return new NotFoundError(message, about)
+  return status === 409 || status === 422
+    ? new WrongStateError(message, about)
+    : new RejectedError(message, about)
 }

@@ -21,6 +21,8 @@ export interface Config {
   bookingGraceMs: number
   maxTargetsPerEvent: number
   callsPerMinute: number
+  /** at least as many */
+  urgentCallsPerMinute: number
   maxConcurrentCalls: number
   retryForMs: number
   shutdownGraceMs: number
@@ -99,6 +101,7 @@ function crossChecks(values: Partial<Record<string, string>>, isGood: (name: str
     ...parseKeys(good('API_KEYS'), good('OPERATOR_KEYS')).problems,
     ...parseSecrets(good('EVENT_SECRETS')).problems,
     ...checkNumbers(good),
+    ...checkUrgentCalls(good('URGENT_CALLS_PER_MINUTE'), good('CALLS_PER_MINUTE')),
     ...checkGrace(good('SHUTDOWN_GRACE')),
     ...checkSweep(good('SWEEP_INTERVAL')),
     ...checkLimit(good('DEFAULT_TIME_LIMIT')),
@@ -115,6 +118,20 @@ function checkNumbers(good: (name: string) => string | undefined): string[] {
   return numbers.flatMap(([name, { description }]) =>
     /^\d{1,9}$/.test(good(name) ?? '0') ? [] : [`${name} must be ${description}`],
   )
+}
+
+function checkUrgentCalls(urgent: string | undefined, all = '900'): string[] {
+  if (urgent === undefined || !/^\d+$/.test(urgent) || Number(urgent) >= Number(all)) return []
+  return [`URGENT_CALLS_PER_MINUTE must be at least CALLS_PER_MINUTE, which is ${Number(all)}`]
+}
+
+// What the vendor allows a team, unless this team has been told otherwise.
+const VENDORS_LIMIT = 1000
+
+/** A few more than for all others, so that an urgent ending finds a call when a crowd has used up the rest. */
+function urgentCalls({ CALLS_PER_MINUTE: all, URGENT_CALLS_PER_MINUTE: urgent }: Environment): number {
+  const more = Math.ceil(all * 1.05)
+  return urgent ?? (all > VENDORS_LIMIT ? more : Math.min(more, VENDORS_LIMIT))
 }
 
 function checkSweep(text: string | undefined): string[] {
@@ -192,6 +209,7 @@ function toConfig(environment: Environment): Config {
     bookingGraceMs: ms(environment.BOOKING_GRACE),
     maxTargetsPerEvent: environment.MAX_TARGETS_PER_EVENT,
     callsPerMinute: environment.CALLS_PER_MINUTE,
+    urgentCallsPerMinute: urgentCalls(environment),
     maxConcurrentCalls: environment.MAX_CONCURRENT_CALLS,
     retryForMs: ms(environment.RETRY_FOR),
     shutdownGraceMs: ms(environment.SHUTDOWN_GRACE),

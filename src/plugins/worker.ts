@@ -1,10 +1,11 @@
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
-import { DigitalSamba } from '../digital-samba/client.ts'
+import { DigitalSamba, type OddSessions } from '../digital-samba/client.ts'
 import { SlidingBudget, WINDOW_MS } from '../worker/budget.ts'
 import { CallGate } from '../worker/call-gate.ts'
 import { Confirmer } from '../worker/confirmer.ts'
 import { SharedListing } from '../worker/listing.ts'
+import { LookUps } from '../worker/look-ups.ts'
 import { prune } from '../worker/pruning.ts'
 import { Worker } from '../worker/worker.ts'
 import type { Config } from './config.ts'
@@ -13,6 +14,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     gate: CallGate
     digitalSamba: DigitalSamba
+    lookUps: LookUps
   }
 }
 
@@ -23,10 +25,12 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
   const freed = await ledger.clearClaims()
   if (freed > 0) log.info({ freed }, 'worker.took_over')
   const spent = await ledger.callsSince(ledger.clock.now() - WINDOW_MS)
-  const budget = new SlidingBudget(ledger.clock, config.callsPerMinute, spent)
+  const { callsPerMinute: perMinute, urgentCallsPerMinute: urgentPerMinute } = config
+  const budget = new SlidingBudget(ledger.clock, { perMinute, urgentPerMinute }, spent)
   const gate = new CallGate({ budget, ledger, log })
   await gate.load()
-  const digitalSamba = new DigitalSamba({ ...config.digitalSamba, clock: ledger.clock })
+  const onOdd = reportOdd(log)
+  const digitalSamba = new DigitalSamba({ ...config.digitalSamba, clock: ledger.clock, onOdd })
   const { maxConcurrentCalls: maxConcurrent, retryForMs } = config
   const callTimeoutMs = config.digitalSamba.timeoutMs
   const listing = new SharedListing(ledger.clock)
@@ -44,6 +48,11 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
   const stop = new AbortController()
   app.decorate('gate', gate)
   app.decorate('digitalSamba', digitalSamba)
+  const lookUps = new LookUps({ digitalSamba, gate, clock: ledger.clock })
+  app.decorate('lookUps', lookUps)
+  ledger.onFinished(({ target_kind, target_id }) =>
+    lookUps.forget(target_kind === 'session' ? target_id : undefined),
+  )
   app.addHook('onReady', async () => {
     worker.start()
     confirmer.start()
@@ -56,3 +65,20 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
   })
   app.addHook('onClose', async () => digitalSamba.close())
 })
+
+// As many as are remembered: a list that is odd in another way each time must not fill the log or the memory.
+const MOST_ODD = 1000
+
+/** Once for each session that a list tells in a way that cannot be used; every sweep would say it again. */
+function reportOdd(log: Logger): (odd: OddSessions) => void {
+  const told = new Set<string>()
+  let count = 0
+  return ({ operation, nameless, withoutStart }) => {
+    count += nameless + withoutStart.length
+    const names = nameless > 0 ? ['without an id', ...withoutStart] : withoutStart
+    const fresh = names.filter((name) => !told.has(name))
+    if (fresh.length === 0 || told.size >= MOST_ODD) return
+    for (const name of fresh) told.add(name)
+    log.warn({ operation, nameless, withoutStart: fresh, count }, 'calls.odd_sessions')
+  }
+}

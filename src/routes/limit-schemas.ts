@@ -85,7 +85,7 @@ const RoomView = Type.Object({
 export const SessionItem = Type.Object({
   id: Type.String(),
   room: RoomView,
-  startedAt: Type.String(),
+  startedAt: Nullable(Type.String()),
   participants: Nullable(Type.Integer()),
   inForce: Nullable(InForce),
 })

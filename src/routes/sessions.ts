@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import type { LiveSession, OneSession } from '../digital-samba/answers.ts'
+import type { ListedSession, OneSession } from '../digital-samba/answers.ts'
 import { NotFoundError, WrongStateError } from '../digital-samba/errors.ts'
 import { type Ending, targetOf } from '../ending.ts'
 import { Problem } from '../problem.ts'
@@ -19,7 +19,7 @@ import {
   sessionAnswer,
   sessionsAnswer,
 } from './limit-schemas.ts'
-import { asking, asRow, isUnanswered, lookUp, seenRow } from './look-up.ts'
+import { asRow, isUnanswered, lookUp, seenRow } from './look-up.ts'
 import { Nothing } from './schemas.ts'
 import { holdView, ruleView } from './time-limits.ts'
 import { whyOf } from './why.ts'
@@ -29,7 +29,7 @@ const MOST_ENDINGS = 100
 
 /** What is live, what will end it, and why: the questions that somebody on call asks. */
 export const sessions: FastifyPluginAsyncTypebox = async (app) => {
-  const { ledger, limits, digitalSamba } = app
+  const { ledger, limits, lookUps } = app
   app.addHook('onRequest', app.authenticate)
 
   app.route({
@@ -37,10 +37,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
     url: '/v1/sessions',
     schema: { querystring: SessionsQuery, response: sessionsAnswer },
     handler: async (request) => {
-      const context = asking(request)
-      const { sessions: found, next } = await askable(
-        digitalSamba.livePage(undefined, request.query.cursor, context),
-      )
+      const { sessions: found, next } = await askable(lookUps.livePage(request.query.cursor))
       const data = await Promise.all(
         found.map(async (session) => {
           const [first] = await limits.pendingFor(asRow(session))
@@ -48,7 +45,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
           return {
             id,
             room: roomOf(session),
-            startedAt: formatTime(startedAt),
+            startedAt: timeOrNull(startedAt ?? null),
             participants,
             inForce: inForceView(first),
           }
@@ -180,6 +177,6 @@ function unavailable({ message }: Error): Problem {
   return new Problem('upstream-unavailable', message, { headers: { 'retry-after': '5' } })
 }
 
-function roomOf({ roomId, friendlyUrl, externalId }: LiveSession) {
+function roomOf({ roomId, friendlyUrl, externalId }: ListedSession) {
   return { id: roomId, friendlyUrl, externalId }
 }

@@ -26,17 +26,19 @@ export const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       const event = body.eventType ?? body.event
       if (event === undefined) throw invalid('/eventType', 'is required: the name of an event')
       if (event === 'session_ended') await onSessionEnded(request, sessionOf(body))
-      else if (event === 'session_started')
-        app.notices.sessionStarted({
-          session: sessionOf(body),
-          room: body.roomId ?? body.room_id ?? undefined,
-        })
+      else if (event === 'session_started') onSessionStarted(sessionOf(body), body.roomId ?? body.room_id)
       else request.log.debug({ webhook: event.slice(0, 100) }, 'webhook.ignored')
       reply.status(204)
     },
   })
 
+  function onSessionStarted(session: string, room: string | null | undefined): void {
+    app.lookUps.forget(session)
+    app.notices.sessionStarted({ session, room: room ?? undefined })
+  }
+
   async function onSessionEnded({ log }: FastifyRequest, session: string): Promise<void> {
+    app.lookUps.forget(session)
     logSeenOver(log as Logger, session, await app.ledger.sessionSeenOver(session), 'webhook')
   }
 }

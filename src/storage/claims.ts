@@ -19,7 +19,7 @@ export type Call = Omit<AttemptRow, 'id' | 'ending_id' | 'attempt' | 'confirmed_
 
 /**
  * Claims up to `limit` endings that are due and to be looked at by `now`, until `until` (all epoch ms): urgent ones
- * first, then by due time. Two claimers never get the same one.
+ * first, then, unless only those are asked for, by due time. Two claimers never get the same one.
  */
 export async function claimEndings(
   trx: Trx,
@@ -27,9 +27,10 @@ export async function claimEndings(
   limit: number,
   now: number,
   until: number,
+  urgentOnly = false,
 ): Promise<EndingRow[]> {
   const urgent = await claimSome(trx, engine, 1, limit, now, until)
-  if (urgent.length === limit) return urgent
+  if (urgent.length === limit || urgentOnly) return urgent
   return [...urgent, ...(await claimSome(trx, engine, 0, limit - urgent.length, now, until))]
 }
 

@@ -35,6 +35,7 @@ import {
 } from './endings.ts'
 import { InProgressError, isUniqueViolation, StorageError, translated } from './errors.ts'
 import { applyEvents, type EventResult } from './events.ts'
+import { hastenRetries } from './hasten.ts'
 import { type IdempotentRequest, once } from './idempotency.ts'
 import { pruneBatch } from './prune.ts'
 import { putEndings, type Stored } from './puts.ts'
@@ -119,8 +120,22 @@ export class Ledger {
     return translated(backlog(this.#db, this.clock.now()))
   }
 
-  claim(limit: number, leaseMs: number): Promise<EndingRow[]> {
-    return this.write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs))
+  /** See `claimEndings`. */
+  claim(limit: number, leaseMs: number, { urgentOnly = false } = {}): Promise<EndingRow[]> {
+    return this.write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs, urgentOnly))
+  }
+
+  /** What waits for another attempt is tried now. Returns how many endings that were. */
+  async hastenRetries(): Promise<number> {
+    const at = this.clock.now()
+    let count = 0
+    for (let isMore = true; isMore; ) {
+      const { hastened, more } = await this.write((trx) => hastenRetries(trx, at))
+      if (hastened > 0) this.#events.emit('work', at)
+      count += hastened
+      isMore = more
+    }
+    return count
   }
 
   firstDue() {
@@ -255,6 +270,11 @@ export class Ledger {
     return answer
   }
 
+  /** Tells `listener` of every ending that this process has seen finish. */
+  onFinished(listener: (ending: EndingRow) => void): void {
+    this.#events.on('finished', listener)
+  }
+
   /** Tells `listener` when (epoch ms) the next warning of an ending is due. Returns how to stop it. */
   onWarning(listener: (at: number) => void): () => void {
     this.#events.on('warning', listener)
@@ -273,7 +293,10 @@ export class Ledger {
     if (ending.warn_at !== null) this.#events.emit('warning', ending.warn_at)
     if (ending.confirm_at !== null) this.#events.emit('unconfirmed', ending.confirm_at)
     if (ending.state === 'pending') this.#events.emit('work', ending.next_attempt_at)
-    else this.#events.emit(`finished:${ending.id}`)
+    else {
+      this.#events.emit(`finished:${ending.id}`)
+      this.#events.emit('finished', ending)
+    }
   }
 
   /** One transaction, shared with what arrives at the same time; for the parts of the ledger that have their own files. */

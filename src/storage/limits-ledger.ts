@@ -94,6 +94,12 @@ export class Limits {
     return this.#ledger.write((trx, now) => claimSweep(trx, now, everyMs))
   }
 
+  /** The next sweep need not wait for its turn. */
+  async requestSweep(): Promise<void> {
+    await this.#ledger.write((trx, now) => requestSweep(trx, now))
+    this.#events.emit('change')
+  }
+
   holds(): Promise<HoldRow[]> {
     return translated(activeHolds(this.#db, this.#ledger.clock.now()))
   }

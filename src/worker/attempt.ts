@@ -1,9 +1,10 @@
-import type { LiveSession } from '../digital-samba/answers.ts'
+import { isStartKnown, type ListedSession, type LiveSession } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import {
   AbortedCallError,
   DigitalSambaError,
   ForbiddenError,
+  MalformedAnswerError,
   NotFoundError,
   RateLimitedError,
   UnauthorizedError,
@@ -46,7 +47,7 @@ interface Found {
   leftAlone: LiveSession[]
 }
 
-/** Resolve the target, end each session, conclude. Never throws for anything the far side can do. */
+/** Resolve the target, end each session, conclude. Never throws for anything that Digital Samba can do. */
 export async function attempt(ending: EndingRow, tools: AttemptTools): Promise<AttemptReport> {
   const calls: Call[] = []
   let leftAlone: LiveSession[] = []
@@ -65,16 +66,17 @@ export async function attempt(ending: EndingRow, tools: AttemptTools): Promise<A
 async function resolve(ending: EndingRow, tools: AttemptTools): Promise<Found> {
   const { target_kind: kind, target_id: id } = ending
   if (kind === 'session') return { sessions: [id], leftAlone: [] }
-  const live = kind === 'room' ? await liveInRoom(id, tools) : await liveByExternalId(ending, tools)
+  const listed = kind === 'room' ? await liveInRoom(id, tools) : await liveByExternalId(ending, tools)
+  const live = await startsKnown(listed, tools)
   const startedInTime = ({ startedAt }: LiveSession) => startedAt <= ending.due_at + CLOCK_DOUBT_MS
   return {
-    sessions: [...new Set(live.filter(startedInTime).map((session) => session.id))],
+    sessions: live.filter(startedInTime).map((session) => session.id),
     leftAlone: live.filter((session) => !startedInTime(session)),
   }
 }
 
-async function liveInRoom(room: string, { digitalSamba, context }: AttemptTools): Promise<LiveSession[]> {
-  const sessions: LiveSession[] = []
+async function liveInRoom(room: string, { digitalSamba, context }: AttemptTools): Promise<ListedSession[]> {
+  const sessions: ListedSession[] = []
   for await (const page of digitalSamba.liveSessions(room, context)) sessions.push(...page)
   return sessions
 }
@@ -83,6 +85,27 @@ function liveByExternalId(ending: EndingRow, { digitalSamba, listing, context }:
   return listing.sessions(ending.target_id, ending.next_attempt_at, () =>
     digitalSamba.liveSessions(undefined, context),
   )
+}
+
+/** Where the list did not tell when a session began, the session itself is asked; without that it is nobody's to end. */
+async function startsKnown(listed: ListedSession[], tools: AttemptTools): Promise<LiveSession[]> {
+  const { digitalSamba, context } = tools
+  const known: LiveSession[] = []
+  for (const session of listed) {
+    if (isStartKnown(session)) {
+      known.push(session)
+      continue
+    }
+    const found = await digitalSamba.session(session.id, context).catch(goneIfUnknown)
+    if (!found?.live) continue
+    if (!isStartKnown(found)) throw new MalformedAnswerError(`answered no start of session ${session.id}`)
+    known.push({ ...session, startedAt: found.startedAt })
+  }
+  return known
+}
+
+function goneIfUnknown(error: unknown): undefined {
+  if (!(error instanceof NotFoundError)) throw error
 }
 
 type Verdict =
@@ -172,6 +195,8 @@ function cutShort(ending: EndingRow, error: unknown): Conclusion {
   if (!(error instanceof DigitalSambaError)) throw error
   if (error instanceof NotFoundError && ending.target_kind === 'room')
     return { kind: 'failed', failure: 'room_not_found', why: 'Digital Samba knows no such room' }
-  if (!error.temporary) return { kind: 'failed', failure: 'rejected', why: error.message }
+  // Of the list of all sessions it makes no sense.
+  const isOdd = error instanceof NotFoundError
+  if (!error.temporary && !isOdd) return { kind: 'failed', failure: 'rejected', why: error.message }
   return { kind: 'retry', why: error.message, retryAfterMs: error.retryAfterMs }
 }

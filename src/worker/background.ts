@@ -85,9 +85,10 @@ export class Background {
     this.#sleepsUntil = Number.POSITIVE_INFINITY
   }
 
-  // That no call may leave is nobody's fault, and has its own line.
+  // That no call may leave is nobody's fault, and has its own line; what is cut short at the end is no trouble.
   #trouble(error: unknown): void {
     const { log, name } = this.#options
-    if (!(error instanceof CallsHeldError)) log.error({ err: error }, `${name}.trouble`)
+    if (!(error instanceof CallsHeldError) && !this.stopping.aborted)
+      log.error({ err: error }, `${name}.trouble`)
   }
 }

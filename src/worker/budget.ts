@@ -1,14 +1,18 @@
 import { type Clock, sleepUntil } from '../clock.ts'
 
 /** Who goes first when calls are short; within a rank the earlier `at` (epoch ms) does. */
-export const RANK = { urgent: 0, ending: 1, warning: 2, sweep: 3 } as const
+export const RANK = { urgent: 0, ending: 1, warning: 2, sweep: 3, confirmation: 4 } as const
+export type Rank = (typeof RANK)[keyof typeof RANK]
+const RANKS: readonly Rank[] = Object.values(RANK)
 export interface Priority {
-  rank: number
+  rank: Rank
   at: number
 }
 
 /** The right to make one call. It counts against the budget until it is given back unused. */
 export interface Permit {
+  /** It is one of the few that only urgent endings may use. */
+  readonly forUrgentOnly: boolean
   /** The call leaves now. */
   spend(): void
   giveBack(): void
@@ -18,7 +22,7 @@ export interface Permit {
 export interface CallBudget {
   /** Waits for a permit; undefined where `signal` aborted first. */
   take(priority: Priority, signal: AbortSignal): Promise<Permit | undefined>
-  /** A permit if one is free this moment and nobody waits for it. */
+  /** A permit for an ending if one is free this moment and no ending waits for it. */
   takeAtOnce(): Permit | undefined
   /** No permit before `until` (epoch ms). Never shortens a pause. */
   pause(until: number): void
@@ -26,55 +30,120 @@ export interface CallBudget {
   left(): number
 }
 
+/** How many calls may leave in a minute; urgent endings may use a few more. */
+export interface Limits {
+  perMinute: number
+  urgentPerMinute: number
+}
+
 /**
- * The far side counts calls in minutes that begin when it likes, so at most `perMinute` in *any* 60 seconds is what
+ * Digital Samba counts calls in minutes that begin when it likes, so at most `perMinute` in *any* 60 seconds is what
  * keeps to all of them; the 61st second is for calls that take longer on the way than the ones before them.
  */
 export const WINDOW_MS = 61_000
 /** The longest anybody is believed who asks to be left alone. */
 export const LONGEST_PAUSE_MS = 10 * 60_000
+// What is not an end may use this part of the calls, so that ends which come later always find the rest.
+const SHARE_OF_OTHERS = 0.1
+// Of that share, a part is left for people who ask.
+const SHARE_OF_SWEEPS = 0.8
+// There is a confirmation for each end: in a quiet minute they may have more than the share.
+const QUIET = 0.25
 
-interface Waiter extends Priority {
+interface Waiter {
+  at: number
   grant: (permit: Permit | undefined) => void
+}
+
+/** Calls of the last minute (epoch ms, ascending), and those that have been permitted and not made yet. */
+class Count {
+  readonly #clock: Clock
+  #spent: number[]
+  #held = 0
+
+  constructor(clock: Clock, spent: number[] = []) {
+    this.#clock = clock
+    this.#spent = spent
+  }
+
+  get used(): number {
+    this.#forget()
+    return this.#spent.length + this.#held
+  }
+
+  hold(): void {
+    this.#held += 1
+  }
+
+  release(): void {
+    this.#held -= 1
+  }
+
+  spend(): void {
+    this.#held -= 1
+    this.#spent.push(this.#clock.now())
+  }
+
+  /** When fewer than `limit` are used (epoch ms): 0 where they are now, infinity where somebody has to give back first. */
+  opensAt(limit: number): number {
+    const over = this.used - limit
+    if (over < 0) return 0
+    const last = this.#spent[over]
+    return last === undefined ? Number.POSITIVE_INFINITY : last + WINDOW_MS
+  }
+
+  #forget(): void {
+    const now = this.#clock.now()
+    if ((this.#spent.at(-1) ?? 0) > now) this.#spent = this.#spent.map((at) => Math.min(at, now))
+    const kept = this.#spent.findIndex((at) => at + WINDOW_MS > now)
+    if (kept !== 0) this.#spent = kept === -1 ? [] : this.#spent.slice(kept)
+  }
 }
 
 /** The budget of a single process: a sliding count, with no pacing below it. What is due now goes now. */
 export class SlidingBudget implements CallBudget {
   readonly #clock: Clock
-  readonly #perMinute: number
-  #spent: number[]
-  #held = 0
+  readonly #limits: Limits
+  readonly #all: Count
+  /** those that were for no end */
+  readonly #others: Count
   #pausedUntil = 0
-  #waiters: Waiter[] = []
+  readonly #waiters = new Map<Rank, Waiter[]>(RANKS.map((rank) => [rank, []]))
   #sleeping: AbortController | undefined
 
   /** `spent`: when calls of the last minute left (epoch ms, ascending), for a process that is not the first. */
-  constructor(clock: Clock, perMinute: number, spent: number[] = []) {
+  constructor(clock: Clock, limits: Limits, spent: number[] = []) {
     this.#clock = clock
-    this.#perMinute = perMinute
-    this.#spent = spent
+    this.#limits = limits
+    this.#all = new Count(clock, spent)
+    this.#others = new Count(clock)
   }
 
-  take(priority: Priority, signal: AbortSignal): Promise<Permit | undefined> {
+  take({ rank, at }: Priority, signal: AbortSignal): Promise<Permit | undefined> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(undefined)
+      const waiting = this.#waiters.get(rank) as Waiter[]
       const giveUp = () => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter)
+        waiting.splice(waiting.indexOf(waiter), 1)
         resolve(undefined)
       }
       const grant = (permit: Permit | undefined) => {
         signal.removeEventListener('abort', giveUp)
         resolve(permit)
       }
-      const waiter: Waiter = { ...priority, grant }
+      const waiter: Waiter = { at, grant }
       signal.addEventListener('abort', giveUp, { once: true })
-      this.#enqueue(waiter)
+      // Behind its equals: who came first goes first.
+      waiting.splice(waiting.findLastIndex((other) => other.at <= at) + 1, 0, waiter)
       this.#grantAll()
     })
   }
 
   takeAtOnce(): Permit | undefined {
-    return this.#waiters.length === 0 && this.#opensAt() <= this.#clock.now() ? this.#permit() : undefined
+    const isAwaited = [RANK.urgent, RANK.ending].some((rank) => this.#waiters.get(rank)?.length)
+    return !isAwaited && this.#opensAt(RANK.ending) <= this.#clock.now()
+      ? this.#permit(RANK.ending)
+      : undefined
   }
 
   pause(until: number): void {
@@ -83,27 +152,24 @@ export class SlidingBudget implements CallBudget {
   }
 
   left(): number {
-    this.#forget()
-    return Math.max(this.#perMinute - this.#spent.length - this.#held, 0)
+    return Math.max(this.#limits.perMinute - this.#all.used, 0)
   }
 
-  // Behind its equals: who came first goes first.
-  #enqueue(waiter: Waiter): void {
-    const behind = this.#waiters.findIndex(
-      ({ rank, at }) => rank > waiter.rank || (rank === waiter.rank && at > waiter.at),
-    )
-    this.#waiters.splice(behind === -1 ? this.#waiters.length : behind, 0, waiter)
-  }
-
+  /** The higher ranks first. Where all that a rank may use is used, a lower one can have none either. */
   #grantAll(): void {
-    while (this.#waiters.length > 0 && this.#opensAt() <= this.#clock.now()) {
-      this.#waiters.shift()?.grant(this.#permit())
+    let next = Number.POSITIVE_INFINITY
+    for (const [rank, waiting] of this.#waiters) {
+      let opensAt = this.#opensAt(rank)
+      while (waiting.length > 0 && opensAt <= this.#clock.now()) {
+        waiting.shift()?.grant(this.#permit(rank))
+        opensAt = this.#opensAt(rank)
+      }
+      if (waiting.length > 0) next = Math.min(next, opensAt)
     }
     this.#sleeping?.abort()
     this.#sleeping = undefined
-    const opensAt = this.#opensAt()
     // Where every permit is held and none spent, the one that is spent or given back opens it.
-    if (this.#waiters.length > 0 && Number.isFinite(opensAt)) void this.#grantLater(opensAt)
+    if (Number.isFinite(next)) void this.#grantLater(next)
   }
 
   async #grantLater(at: number): Promise<void> {
@@ -113,41 +179,41 @@ export class SlidingBudget implements CallBudget {
     if (!sleeping.signal.aborted) this.#grantAll()
   }
 
-  /** When the next permit can be given: epoch ms, in the past where it can be now. */
-  #opensAt(): number {
-    this.#forget()
-    const now = this.#clock.now()
+  /** When the next permit of that rank can be given: epoch ms, in the past where it can be now. */
+  #opensAt(rank: Rank): number {
     // A clock that was set back must not turn ten minutes into hours.
-    this.#pausedUntil = Math.min(this.#pausedUntil, now + LONGEST_PAUSE_MS)
-    if (this.#spent.length + this.#held < this.#perMinute) return this.#pausedUntil
-    const oldest = this.#spent[0]
-    return oldest === undefined ? Number.POSITIVE_INFINITY : Math.max(this.#pausedUntil, oldest + WINDOW_MS)
+    this.#pausedUntil = Math.min(this.#pausedUntil, this.#clock.now() + LONGEST_PAUSE_MS)
+    return Math.max(this.#pausedUntil, this.#countOpensAt(rank))
   }
 
-  #forget(): void {
-    const now = this.#clock.now()
-    if ((this.#spent.at(-1) ?? 0) > now) this.#spent = this.#spent.map((at) => Math.min(at, now))
-    const kept = this.#spent.findIndex((at) => at + WINDOW_MS > now)
-    if (kept !== 0) this.#spent = kept === -1 ? [] : this.#spent.slice(kept)
+  #countOpensAt(rank: Rank): number {
+    const { perMinute, urgentPerMinute } = this.#limits
+    if (rank === RANK.urgent) return this.#all.opensAt(urgentPerMinute)
+    const all = this.#all.opensAt(perMinute)
+    if (rank === RANK.ending) return all
+    const share = Math.max(Math.floor(perMinute * SHARE_OF_OTHERS), 1)
+    const own = rank === RANK.warning ? share : Math.max(Math.floor(share * SHARE_OF_SWEEPS), 1)
+    const others = Math.max(all, this.#others.opensAt(own))
+    return rank === RANK.confirmation
+      ? Math.min(others, this.#all.opensAt(Math.floor(perMinute * QUIET)))
+      : others
   }
 
-  #permit(): Permit {
-    this.#held += 1
+  #permit(rank: Rank): Permit {
+    const forUrgentOnly = this.#all.used >= this.#limits.perMinute
+    const counts = rank > RANK.ending ? [this.#all, this.#others] : [this.#all]
+    for (const count of counts) count.hold()
     let open = true
-    const close = () => {
-      if (!open) return false
+    const close = (how: (count: Count) => void) => {
+      if (!open) return
       open = false
-      this.#held -= 1
-      return true
+      counts.forEach(how)
+      this.#grantAll()
     }
     return {
-      spend: () => {
-        if (close()) this.#spent.push(this.#clock.now())
-        this.#grantAll()
-      },
-      giveBack: () => {
-        if (close()) this.#grantAll()
-      },
+      forUrgentOnly,
+      spend: () => close((count) => count.spend()),
+      giveBack: () => close((count) => count.release()),
     }
   }
 }

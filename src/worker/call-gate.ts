@@ -1,8 +1,14 @@
 import type { Logger } from 'pino'
 import { type Clock, sleepUntil } from '../clock.ts'
 import type { MadeCall } from '../digital-samba/client.ts'
-import { RateLimitedError, UnauthorizedError } from '../digital-samba/errors.ts'
+import {
+  AbortedCallError,
+  type DigitalSambaError,
+  RateLimitedError,
+  UnauthorizedError,
+} from '../digital-samba/errors.ts'
 import type { Ledger } from '../storage/ledger.ts'
+import { Breaker } from './breaker.ts'
 import { type CallBudget, LONGEST_PAUSE_MS, type Permit, type Priority, RANK } from './budget.ts'
 
 /** No call may leave now; nothing is wrong with what it was for. */
@@ -16,7 +22,7 @@ export interface CallsStatus {
   state: 'ok' | 'paused' | 'rate_limited' | 'refused' | 'failing'
   since: number | undefined
   why: string | undefined
-  /** when calls may leave again (`rate_limited`), or the next one asks whether they may (`refused`) */
+  /** when calls may leave again (`rate_limited`), or the next one asks whether they may (`refused`, `failing`) */
   until: number | undefined
   budgetLeft: number
 }
@@ -28,32 +34,34 @@ interface Hold {
 }
 
 const PROBE_EVERY_MS = 60_000
-const YIELD_MS = 100
 // Where a 429 does not say how long: half the vendor's minute.
 const UNSAID_PAUSE_MS = 30_000
-// One failed call says something about one session, three in a row about the far side.
-const FAILING_AFTER = 3
 
 /**
- * Whether calls may leave: the budget, the one pause for all after a 429, and the refusal after a 401, during which
- * one call a minute asks whether the credentials work again. Pause and refusal are kept in the ledger.
+ * Whether calls may leave: the budget, the one pause for all after a 429, the refusal after a 401, during which one
+ * call a minute asks whether the credentials work again, and the breaker, which lets one call a second ask while Digital
+ * Samba is out of order. Pause and refusal are kept in the ledger.
  */
 export class CallGate {
   readonly #budget: CallBudget
   readonly #ledger: Ledger
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #breaker: Breaker
   #pause: Hold | undefined
   #refusal: Hold | undefined
-  /** Aborts when the refusal ends, since somebody else's call may find that out. */
-  #refusalEnds = new AbortController()
-  #failures: { since: number; count: number; why: string } | undefined
+  /** Aborts when a refusal or an outage ends, since somebody else's call may find that out. */
+  #opens = new AbortController()
+  /** When the first end is due that nobody carries out yet, as far as the worker knows (epoch ms). */
+  #endsDueAt = Number.POSITIVE_INFINITY
+  #noEndsAreDue: Array<() => void> = []
 
   constructor({ budget, ledger, log }: { budget: CallBudget; ledger: Ledger; log: Logger }) {
     this.#budget = budget
     this.#ledger = ledger
     this.#clock = ledger.clock
     this.#log = log
+    this.#breaker = new Breaker(ledger.clock)
   }
 
   /** Takes up what the process before wrote down. A new process may have new credentials, so it asks at once. */
@@ -70,17 +78,33 @@ export class CallGate {
     return this.#refusal !== undefined
   }
 
-  /** Permits for up to `most` first calls; one only where it is to ask after a refusal; none where `signal` aborted. */
+  /** The worker's word of when the next end is due (epoch ms): from then on, what is no end gives way. */
+  set endsDueAt(at: number) {
+    this.#endsDueAt = at
+    if (!this.#endsAreDue) for (const go of this.#noEndsAreDue.splice(0)) go()
+  }
+
+  get endsDueAt(): number {
+    return this.#endsDueAt
+  }
+
+  get #endsAreDue(): boolean {
+    return this.#endsDueAt <= this.#clock.now()
+  }
+
+  /** Whether Digital Samba was out of order at `since` (epoch ms) or after it, and answers again. */
+  recoveredSince(since: number): boolean {
+    return this.#breaker.recoveredAt >= since
+  }
+
+  /** Permits for up to `most` first calls; one only where it is to ask; none where `signal` aborted. */
   async enter(priority: Priority, most: number, signal: AbortSignal): Promise<Permit[]> {
-    while (this.#refusal && !this.#mayProbe() && !signal.aborted) {
-      const either = AbortSignal.any([signal, this.#refusalEnds.signal])
-      await sleepUntil(this.#clock, this.#refusal.until, either)
-    }
-    const probing = this.#refusal
-    const first = await this.#budget.take(priority, signal)
+    const first = await this.#firstPermit(priority, signal)
     if (!first) return []
-    const permits = [this.#probes(first)]
-    while (!probing && permits.length < most) {
+    const asking = this.#refusal !== undefined || this.#breaker.isOpen
+    this.#asks()
+    const permits = [first]
+    while (!asking && !first.forUrgentOnly && permits.length < most) {
       const next = this.#budget.takeAtOnce()
       if (!next) break
       permits.push(next)
@@ -88,72 +112,83 @@ export class CallGate {
     return permits
   }
 
+  async #firstPermit(priority: Priority, signal: AbortSignal): Promise<Permit | undefined> {
+    for (;;) {
+      for (let at = this.#mayAskAt(); at > this.#clock.now() && !signal.aborted; at = this.#mayAskAt())
+        await sleepUntil(this.#clock, at, AbortSignal.any([signal, this.#opens.signal]))
+      const permit = await this.#budget.take(priority, signal)
+      // What it waited for may have taken so long that calls have begun to fail meanwhile.
+      if (!permit || this.#mayAskAt() <= this.#clock.now()) return permit
+      permit.giveBack()
+    }
+  }
+
   /**
-   * A permit for a call that is no ending's first. Throws CallsHeldError where it has to be put off. Where it is for no
-   * ending at all, it gives way to every end that is due: the worker asks for few at a time, so its rank does not say
-   * how many there are. After a refusal it may be the call that asks whether the credentials work, since nothing else
-   * may be due.
+   * A permit for a call that is no ending's first. Throws CallsHeldError where it has to be put off, AbortedCallError
+   * where `signal` aborted. Where it is for no ending at all, it gives way to every end that is due: the worker asks for few at a time, so its rank does not say
+   * how many there are. It may be the call that asks whether calls work again, since nothing else may be due.
    */
   async permit(priority: Priority, signal: AbortSignal): Promise<Permit> {
     const givesWay = priority.rank > RANK.ending
     for (;;) {
       this.#orHeld()
-      if (!givesWay || !(await this.#isEndDue())) {
-        const permit = await this.#take(priority, signal)
-        if (!givesWay || !(await this.#isEndDue(permit))) return this.#probes(permit)
-        permit.giveBack()
-      }
-      await this.#clock.sleep(YIELD_MS, signal)
-      if (signal.aborted) throw new CallsHeldError('stopped while waiting for the call budget')
+      if (givesWay && this.#endsAreDue) await this.#untilNoEndsAreDue(signal)
+      const permit = await this.#budget.take(priority, signal)
+      if (!permit) throw new AbortedCallError('given up while it waited for the call budget')
+      if (givesWay && this.#endsAreDue) permit.giveBack()
+      else return this.#asked(permit)
     }
   }
 
-  async #isEndDue(held?: Permit): Promise<boolean> {
-    try {
-      return (await this.#ledger.firstDue()) !== undefined
-    } catch (error) {
-      held?.giveBack()
-      throw error
-    }
-  }
-
-  async #take(priority: Priority, signal: AbortSignal): Promise<Permit> {
-    const permit = await this.#budget.take(priority, signal)
-    if (!permit) throw new CallsHeldError('stopped while waiting for the call budget')
+  #asked(permit: Permit): Permit {
     try {
       this.#orHeld()
     } catch (error) {
       permit.giveBack()
       throw error
     }
+    this.#asks()
     return permit
+  }
+
+  #untilNoEndsAreDue(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve()
+      const go = () => {
+        signal.removeEventListener('abort', go)
+        resolve()
+      }
+      signal.addEventListener('abort', go, { once: true })
+      this.#noEndsAreDue.push(go)
+    })
   }
 
   #orHeld(): void {
-    if (this.#refusal && !this.#mayProbe()) throw new CallsHeldError('the credentials are refused')
+    if (this.#mayAskAt() <= this.#clock.now()) return
+    if (this.#refusal) throw new CallsHeldError('the credentials are refused')
+    throw new CallsHeldError(`Digital Samba is out of order (${this.#breaker.why})`)
   }
 
-  #mayProbe(): boolean {
-    return this.#refusal !== undefined && this.#refusal.until <= this.#clock.now()
+  /** When a call may leave as far as refusal and breaker go (epoch ms): 0 where neither is in force. */
+  #mayAskAt(): number {
+    return Math.max(this.#refusal?.until ?? 0, this.#breaker.mayAskAt)
   }
 
   // Before it is answered: of all that wait, one asks.
-  #probes(permit: Permit): Permit {
+  #asks(): void {
     if (this.#refusal) this.#refusal = { ...this.#refusal, until: this.#clock.now() + PROBE_EVERY_MS }
-    return permit
+    this.#breaker.asks()
   }
 
   /** Learns from every call that was made. */
-  observe({ error, status, operation }: MadeCall): void {
+  observe({ error, operation }: MadeCall): void {
+    // We gave it up ourselves: that says nothing about the other side.
+    if (error instanceof AbortedCallError) return
     const now = this.#clock.now()
     if (error instanceof RateLimitedError) this.#rateLimited(error, now)
     else if (error instanceof UnauthorizedError) this.#refused(error, now)
-    else if (status !== null && status < 500) this.#accepted(now)
-    this.#countFailures(
-      error && (status === null || status >= 500 || status < 400) ? error : undefined,
-      now,
-      operation,
-    )
+    else if (error?.outage) this.#failed(operation, error)
+    else this.#succeeded(now)
   }
 
   status(): CallsStatus {
@@ -161,10 +196,8 @@ export class CallGate {
     if (this.#refusal) return { state: 'refused', ...this.#refusal, budgetLeft }
     if (this.#pause && this.#pause.until > this.#clock.now())
       return { state: 'rate_limited', ...this.#pause, budgetLeft }
-    if (this.#failures && this.#failures.count >= FAILING_AFTER) {
-      const { since, why } = this.#failures
-      return { state: 'failing', since, why, until: undefined, budgetLeft }
-    }
+    const failing = this.#breaker.failing
+    if (failing) return { state: 'failing', ...failing, budgetLeft }
     return { state: 'ok', since: undefined, why: undefined, until: undefined, budgetLeft }
   }
 
@@ -188,13 +221,35 @@ export class CallGate {
     this.#keep('refusal', this.#refusal)
   }
 
-  #accepted(now: number): void {
-    if (!this.#refusal) return
-    this.#log.info({ refusedForMs: now - this.#refusal.since }, 'calls.accepted_again')
+  #failed(operation: string, { message }: DigitalSambaError): void {
+    const opened = this.#breaker.failed(`${operation}: ${message}`)
+    if (opened) this.#log.error({ why: this.#breaker.why }, 'calls.failing')
+  }
+
+  #succeeded(now: number): void {
+    if (this.#refusal) this.#refusalEnded(this.#refusal, now)
+    if (this.#breaker.succeeded()) this.#recovered()
+  }
+
+  #refusalEnded({ since }: Hold, now: number): void {
+    this.#log.info({ refusedForMs: now - since }, 'calls.accepted_again')
     this.#refusal = undefined
-    this.#refusalEnds.abort()
-    this.#refusalEnds = new AbortController()
+    this.#letGo()
     this.#ledger.endRefusal().catch((error) => this.#log.error({ err: error }, 'calls.not_written_down'))
+  }
+
+  /** What failed while nothing worked need not wait until its own next attempt. */
+  #recovered(): void {
+    this.#letGo()
+    this.#ledger.hastenRetries().then(
+      (hastened) => this.#log.info({ hastened }, 'calls.working_again'),
+      (error) => this.#log.error({ err: error }, 'calls.not_written_down'),
+    )
+  }
+
+  #letGo(): void {
+    this.#opens.abort()
+    this.#opens = new AbortController()
   }
 
   // What cannot be written down still holds in this process; the next one would learn it from its first call.
@@ -202,13 +257,5 @@ export class CallGate {
     this.#ledger
       .setControl({ name, ...hold })
       .catch((error) => this.#log.error({ err: error, name }, 'calls.not_written_down'))
-  }
-
-  #countFailures(error: Error | undefined, now: number, operation: string): void {
-    if (!error) this.#failures = undefined
-    else {
-      const { since, count } = this.#failures ?? { since: now, count: 0 }
-      this.#failures = { since, count: count + 1, why: `${operation}: ${error.message}` }
-    }
   }
 }

@@ -57,7 +57,7 @@ export class Confirmer {
     const { ledger, gate } = this.#options
     const next = await ledger.nextConfirmation()
     if (next === undefined || next > this.#clock.now()) return next
-    const permit = await gate.permit({ rank: RANK.sweep, at: next }, this.#background.stopping)
+    const permit = await gate.permit({ rank: RANK.confirmation, at: next }, this.#background.stopping)
     try {
       const found = await ledger.claimConfirmation(LEASE_MS)
       if (found) this.#background.begin(this.#confirm(found, permit).finally(() => permit.giveBack()))
@@ -82,7 +82,7 @@ export class Confirmer {
     const signal = this.#background.stopping
     let held = first
     const admit = async () => {
-      const permit = held ?? (await gate.permit({ rank: RANK.sweep, at: this.#clock.now() }, signal))
+      const permit = held ?? (await gate.permit({ rank: RANK.confirmation, at: this.#clock.now() }, signal))
       held = undefined
       permit.spend()
     }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { LiveSession } from '../digital-samba/answers.ts'
+import type { ListedSession } from '../digital-samba/answers.ts'
 
 interface Listing {
   begunAt: number
@@ -7,7 +7,7 @@ interface Listing {
 }
 
 /** Live sessions by the external id of their room; rooms without one are left out. */
-type ByExternalId = Map<string, LiveSession[]>
+type ByExternalId = Map<string, ListedSession[]>
 
 // Long enough for a crowd that came due together to go through the budget, short enough not to keep memory.
 const KEPT_MS = 30_000
@@ -25,13 +25,13 @@ export class SharedListing {
   }
 
   /** The sessions in rooms with that external id, from a listing begun at `notBefore` (epoch ms) or later. */
-  async sessions(externalId: string, notBefore: number, list: () => AsyncGenerator<LiveSession[]>) {
+  async sessions(externalId: string, notBefore: number, list: () => AsyncGenerator<ListedSession[]>) {
     const oldest = Math.max(notBefore, this.#clock.now() - KEPT_MS)
     const listing = this.#latest && this.#latest.begunAt >= oldest ? this.#latest : this.#begin(list)
     return (await listing.sessions).get(externalId) ?? []
   }
 
-  #begin(list: () => AsyncGenerator<LiveSession[]>): Listing {
+  #begin(list: () => AsyncGenerator<ListedSession[]>): Listing {
     const latest = { begunAt: this.#clock.now(), sessions: collect(list()) }
     this.#latest = latest
     // One that failed serves those who wait for it with its error, and nobody after them.
@@ -42,7 +42,7 @@ export class SharedListing {
   }
 }
 
-async function collect(pages: AsyncGenerator<LiveSession[]>): Promise<ByExternalId> {
+async function collect(pages: AsyncGenerator<ListedSession[]>): Promise<ByExternalId> {
   const found: ByExternalId = new Map()
   for await (const page of pages) {
     for (const session of page) {

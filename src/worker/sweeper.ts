@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { type Clock, sleepUntil } from '../clock.ts'
+import { isStartKnown } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { roomId } from '../ending.ts'
@@ -21,6 +22,9 @@ export interface SweeperOptions {
   everyMs: number
 }
 
+// More webhooks than these are answered faster, and with fewer calls, by going through all that are live.
+const MOST_LOOK_UPS = 20
+
 /** A session that began, as a webhook told: only ids. */
 export interface Started {
   session: string
@@ -36,6 +40,7 @@ export class Sweeper {
   readonly #clock: Clock
   readonly #stopping = new AbortController()
   readonly #looking = new Set<Promise<void>>()
+  #isSweepRequested = false
   #wake = new AbortController()
   #loop: Promise<void> | undefined
 
@@ -58,9 +63,15 @@ export class Sweeper {
 
   /** A session has begun. What cannot be looked up now is found by the next sweep. */
   noticeStarted(started: Started): void {
-    const looking = this.#lookAt(started)
-      .catch((error) => this.#trouble(error))
-      .finally(() => this.#looking.delete(looking))
+    if (this.#looking.size < MOST_LOOK_UPS) this.#begin(this.#lookAt(started))
+    else if (!this.#isSweepRequested) {
+      this.#isSweepRequested = true
+      this.#begin(this.#options.limits.requestSweep())
+    }
+  }
+
+  #begin(work: Promise<void>): void {
+    const looking = work.catch((error) => this.#trouble(error)).finally(() => this.#looking.delete(looking))
     this.#looking.add(looking)
   }
 
@@ -78,6 +89,8 @@ export class Sweeper {
   /** Sweeps if it is time. Returns when to look again (epoch ms). */
   async #turn(): Promise<number> {
     const { limits, everyMs } = this.#options
+    // Of a session that begins from now on, this sweep may know nothing.
+    this.#isSweepRequested = false
     if (!(await limits.isNeeded())) return this.#clock.now() + everyMs
     const { claimed, nextAt } = await limits.claimSweep(everyMs)
     if (claimed) await this.#sweep()
@@ -88,7 +101,7 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     const { digitalSamba, limits } = this.#options
     for await (const page of digitalSamba.liveSessions(undefined, this.#context()))
-      this.#report(await limits.notice(page))
+      this.#report(await limits.notice(page.filter(isStartKnown)))
   }
 
   async #lookAt({ session, room }: Started): Promise<void> {
@@ -98,8 +111,7 @@ export class Sweeper {
     const mayBeHeld = holds.some((hold) => mayBe(nameOf(hold)))
     if (!mayBeHeld && !(room === undefined ? rules.any : rules.mayName(room))) return
     const found = await digitalSamba.session(session, this.#context())
-    const { startedAt, live } = found
-    if (live && startedAt !== undefined) this.#report(await limits.notice([{ ...found, startedAt }]))
+    if (found.live && isStartKnown(found)) this.#report(await limits.notice([found]))
   }
 
   #context(): CallContext {

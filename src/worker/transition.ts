@@ -7,12 +7,17 @@ import { LONGEST_PAUSE_MS } from './budget.ts'
 /**
  * What a conclusion makes of its ending. `now` is epoch ms, `retryForMs` how long an ending is retried, counted from
  * its first judged result rather than from its due time: one that came due while Curfew was down is not given up at
- * its first failure.
+ * its first failure. `isFirst` says that the failures before this one do not count for how long it waits.
  */
 export function transitionFor(
   ending: EndingRow,
   conclusion: Conclusion,
-  { now, retryForMs, random }: { now: number; retryForMs: number; random: number },
+  {
+    now,
+    retryForMs,
+    random,
+    isFirst = false,
+  }: { now: number; retryForMs: number; random: number; isFirst?: boolean },
 ): Transition {
   switch (conclusion.kind) {
     case 'ended':
@@ -26,7 +31,8 @@ export function transitionFor(
     case 'retry': {
       const retrySince = ending.retry_since ?? now
       const asked = Math.min(conclusion.retryAfterMs ?? 0, LONGEST_PAUSE_MS)
-      const nextAttemptAt = now + Math.max(backoff(ending.attempt - ending.retry_base + 1, random), asked)
+      const failures = isFirst ? 1 : ending.attempt - ending.retry_base + 1
+      const nextAttemptAt = now + Math.max(backoff(failures, random), asked)
       if (nextAttemptAt > retrySince + retryForMs) return { to: 'failed', failure: 'gave_up' }
       return { to: 'pending', nextAttemptAt, retrySince }
     }

@@ -31,6 +31,9 @@ const LEASE_MARGIN_MS = 30_000
 // Only a safety net: work that this process accepts wakes it, and so does the clock.
 const LOOK_AGAIN_MS = 10_000
 const AFTER_TROUBLE_MS = 1000
+// While every slot is taken: one whose attempt waits for the budget is an urgent ending's.
+const BLOCKED_LOOK_MS = 1000
+const TOO_LONG = 'too long'
 
 /** Carries endings out: sleeps until the next is due, claims as many as there are slots and budget for, attempts them. */
 export class Worker {
@@ -38,6 +41,8 @@ export class Worker {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #running = new Set<Promise<void>>()
+  /** How many of those wait for the call budget, and make no call meanwhile. */
+  #blocked = 0
   /** Aborts when the worker is to begin nothing more. */
   readonly #stopping = new AbortController()
   /** Aborts when what is running is to be cut short. */
@@ -54,7 +59,9 @@ export class Worker {
   }
 
   start(): void {
-    const stopListening = this.#options.ledger.onWork((at) => {
+    const { ledger, gate } = this.#options
+    const stopListening = ledger.onWork((at) => {
+      gate.endsDueAt = Math.min(gate.endsDueAt, at)
       if (at <= this.#clock.now() || at < this.#sleepsUntil) this.#wake.abort()
     })
     this.#loop = this.#run().finally(stopListening)
@@ -91,15 +98,26 @@ export class Worker {
     this.#wake = new AbortController()
     if (this.#stopping.signal.aborted) return
     // After a refusal a single call asks whether the credentials work, so nothing else may be on its way.
-    const slots = gate.refused ? 1 : maxConcurrent
-    if (this.#running.size >= slots) return void (await Promise.race(this.#running))
+    const free = (gate.refused ? 1 : maxConcurrent) - this.#running.size
+    if (free + this.#blocked <= 0) return this.#untilFree()
     const due = await ledger.firstDue()
     if (!due) return this.#sleep(await ledger.nextAttemptAt())
-    const permits = await gate.enter(priorityOf(due), slots - this.#running.size, this.#wake.signal)
+    gate.endsDueAt = this.#clock.now()
+    // An urgent one takes the place of one that waits for the budget, which urgent ones need not wait for.
+    if (free <= 0 && !due.urgent) return this.#untilFree()
+    const permits = await gate.enter(priorityOf(due), Math.max(free, 1), this.#wake.signal)
     if (permits.length > 0) await this.#claim(permits)
   }
 
+  async #untilFree(): Promise<void> {
+    const { signal } = this.#wake
+    const lookAgain = sleepUntil(this.#clock, this.#clock.now() + BLOCKED_LOOK_MS, signal)
+    await Promise.race([...this.#running, lookAgain])
+    this.#wake.abort()
+  }
+
   async #sleep(next: number | undefined): Promise<void> {
+    this.#options.gate.endsDueAt = next ?? Number.POSITIVE_INFINITY
     const lookAgain = this.#clock.now() + LOOK_AGAIN_MS
     this.#sleepsUntil = Math.min(next ?? lookAgain, lookAgain)
     await sleepUntil(this.#clock, this.#sleepsUntil, this.#wake.signal)
@@ -110,7 +128,8 @@ export class Worker {
     const unused = new Set(permits)
     try {
       const leaseMs = LONGEST_ATTEMPT_MS + this.#options.callTimeoutMs + LEASE_MARGIN_MS
-      const claimed = await this.#options.ledger.claim(permits.length, leaseMs)
+      const urgentOnly = permits.some(({ forUrgentOnly }) => forUrgentOnly)
+      const claimed = await this.#options.ledger.claim(permits.length, leaseMs, { urgentOnly })
       for (const [index, ending] of claimed.entries()) {
         const permit = permits[index] as Permit
         unused.delete(permit)
@@ -134,24 +153,43 @@ export class Worker {
   async #carryOut(ending: EndingRow, permit: Permit, leaseUntil: number): Promise<void> {
     const done = new AbortController()
     const cut = new AbortController()
-    const cutShort = () => cut.abort()
-    this.#cutting.signal.addEventListener('abort', cutShort, { signal: done.signal })
-    void sleepUntil(this.#clock, this.#clock.now() + LONGEST_ATTEMPT_MS, done.signal).then(cutShort)
+    const progress = { isWaiting: false }
+    const beganAt = this.#clock.now()
+    this.#cutting.signal.addEventListener('abort', () => cut.abort(), { signal: done.signal })
+    void sleepUntil(this.#clock, beganAt + LONGEST_ATTEMPT_MS, done.signal).then(() =>
+      // One that waits for the budget is given back as it is: nothing has failed.
+      cut.abort(progress.isWaiting ? undefined : TOO_LONG),
+    )
     try {
-      const report = await this.#attempt(ending, permit, cut.signal)
-      await this.#record(ending, report, leaseUntil)
+      const report = tooLong(await this.#attempt(ending, permit, cut.signal, progress), cut.signal)
+      await this.#record(ending, report, beganAt, leaseUntil)
       await this.#spread(report)
     } finally {
       done.abort()
     }
   }
 
-  #attempt(ending: EndingRow, first: Permit, signal: AbortSignal): Promise<AttemptReport> {
+  #attempt(
+    ending: EndingRow,
+    first: Permit,
+    signal: AbortSignal,
+    progress: { isWaiting: boolean },
+  ): Promise<AttemptReport> {
     const { digitalSamba, gate, listing } = this.#options
     let held: Permit | undefined = first
     const either = AbortSignal.any([signal, this.#stopping.signal])
+    const next = async () => {
+      progress.isWaiting = true
+      this.#blocked += 1
+      try {
+        return await gate.permit(priorityOf(ending), either)
+      } finally {
+        this.#blocked -= 1
+        progress.isWaiting = false
+      }
+    }
     const admit = async () => {
-      const permit = held ?? (await gate.permit(priorityOf(ending), either))
+      const permit = held ?? (await next())
       held = undefined
       permit.spend()
     }
@@ -168,9 +206,16 @@ export class Worker {
   }
 
   /** Writes the report down, and keeps trying while the claim holds: a result that is lost is a call made twice. */
-  async #record(ending: EndingRow, report: AttemptReport, leaseUntil: number): Promise<void> {
-    const { ledger, log, retryForMs } = this.#options
-    const about = { now: this.#clock.now(), retryForMs, random: this.#random() }
+  async #record(
+    ending: EndingRow,
+    report: AttemptReport,
+    beganAt: number,
+    leaseUntil: number,
+  ): Promise<void> {
+    const { ledger, gate, log, retryForMs } = this.#options
+    // What failed before Digital Samba answered again is tried at once, as all that waited is.
+    const isFirst = gate.recoveredSince(beganAt)
+    const about = { now: this.#clock.now(), retryForMs, random: this.#random(), isFirst }
     const transition = transitionFor(ending, report.conclusion, about)
     for (;;) {
       try {
@@ -187,4 +232,11 @@ export class Worker {
 
 function priorityOf(ending: EndingRow): Priority {
   return { rank: ending.urgent ? RANK.urgent : RANK.ending, at: ending.due_at }
+}
+
+/** What was cut off in the middle of a call has failed, and waits like all that fails. */
+function tooLong(report: AttemptReport, { reason }: AbortSignal): AttemptReport {
+  if (reason !== TOO_LONG || report.conclusion.kind !== 'released') return report
+  const why = `not done within ${LONGEST_ATTEMPT_MS / 1000} s`
+  return { ...report, conclusion: { kind: 'retry', why, retryAfterMs: undefined } }
 }

@@ -37,6 +37,7 @@ export const DEFAULTS: Config = {
   bookingGraceMs: 0,
   maxTargetsPerEvent: 200,
   callsPerMinute: 900,
+  urgentCallsPerMinute: 945,
   maxConcurrentCalls: 10,
   retryForMs: 21_600_000,
   shutdownGraceMs: 10_000,

@@ -76,6 +76,10 @@ export const BAD: { [name in Name]?: { wanted: string; values: string[] } } = {
     wanted: 'a whole number from 1 to 100000',
     values: ['0', '100001', '-1', '900/min', '0.5', 'unlimited'],
   },
+  URGENT_CALLS_PER_MINUTE: {
+    wanted: 'a whole number from 1 to 105000',
+    values: ['0', '105001', '-1', 'all', '1e3'],
+  },
   MAX_CONCURRENT_CALLS: {
     wanted: 'a whole number from 1 to 1000',
     values: ['0', '1001', '-1', '9.9', 'ten'],

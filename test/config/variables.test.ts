@@ -89,7 +89,23 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
     `${timeoutMs}`,
     { digitalSamba: { ...samba, timeoutMs } },
   ]),
-  CALLS_PER_MINUTE: [1, 1000, 100_000].map((callsPerMinute) => [`${callsPerMinute}`, { callsPerMinute }]),
+  CALLS_PER_MINUTE: (
+    [
+      [1, 2],
+      [900, 945],
+      [990, 1000],
+      [1000, 1000],
+      [2000, 2100],
+      [100_000, 105_000],
+    ] as const
+  ).map(([callsPerMinute, urgentCallsPerMinute]) => [
+    `${callsPerMinute}`,
+    { callsPerMinute, urgentCallsPerMinute },
+  ]),
+  URGENT_CALLS_PER_MINUTE: [900, 1000, 105_000].map((urgentCallsPerMinute) => [
+    `${urgentCallsPerMinute}`,
+    { urgentCallsPerMinute },
+  ]),
   MAX_CONCURRENT_CALLS: [1, 25, 1000].map((maxConcurrentCalls) => [
     `${maxConcurrentCalls}`,
     { maxConcurrentCalls },

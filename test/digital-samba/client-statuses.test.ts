@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { CallContext } from '../../src/digital-samba/client.ts'
 import {
   type DigitalSambaError,
   ForbiddenError,
@@ -52,14 +53,55 @@ t.test('an end call is an empty POST, and a look-up a GET', async (t) => {
   ])
 })
 
-t.test('any 2xx to an end call is a success, whatever its body', async (t) => {
+t.test('any 2xx to an end call is a success, with any JSON or none', async (t) => {
   const sandbox = await sandboxFor(t)
   const client = clientFor(t, sandbox.url)
-  for (const status of [200, 201, 202, 204]) {
-    sandbox.inject({ kind: 'status', status })
+  for (const status of [200, 201, 202, 204])
+    for (const body of [undefined, { message: 'OK' }]) {
+      sandbox.inject({ kind: 'status', status, body })
+      const caller = recorder()
+      t.equal(await client.end(SESSION, caller), undefined, `${status}`)
+      t.match(caller.calls, [{ operation: 'end', status, error: undefined }])
+    }
+})
+
+t.test('a page that answers 200 is no answer, and counts as a failed call', async (t) => {
+  const sandbox = await sandboxFor(t)
+  const client = clientFor(t, sandbox.url)
+  const calls = {
+    end: (caller: CallContext) => client.end(SESSION, caller),
+    chat: (caller: CallContext) => client.chat('a-room', 'text', caller),
+    session: (caller: CallContext) => client.session(SESSION, caller),
+    sessions: (caller: CallContext) => client.liveSessions(undefined, caller).next(),
+  }
+  for (const [operation, call] of Object.entries(calls)) {
+    sandbox.inject({ kind: 'html', status: 200 })
     const caller = recorder()
-    t.equal(await client.end(SESSION, caller), undefined, `${status}`)
-    t.match(caller.calls, [{ operation: 'end', status, error: undefined }])
+    const error = await errorOf(call(caller))
+    t.match(error, { name: 'MalformedAnswerError', outage: true, status: 200 }, operation)
+    t.match(caller.calls, [{ operation, status: 200, error }])
+  }
+})
+
+t.test('what a proxy says is an outage; what Digital Samba says is not', async (t) => {
+  const sandbox = await sandboxFor(t)
+  const client = clientFor(t, sandbox.url)
+  for (const [status, body, name] of [
+    [404, '<h1>Not Found</h1>', 'MalformedAnswerError'],
+    [404, { message: 'no Route matched with those values' }, 'MalformedAnswerError'],
+    [404, { message: 'Not Found', error: 'route-missing' }, 'MalformedAnswerError'],
+    [404, '', 'MalformedAnswerError'],
+    [404, { error: 'not-found' }, 'NotFoundError'],
+    [404, { message: 'Not Found' }, 'NotFoundError'],
+    [400, '<h1>Bad Request</h1>', 'MalformedAnswerError'],
+    [403, '<h1>Forbidden</h1>', 'MalformedAnswerError'],
+    [409, 'Conflict', 'MalformedAnswerError'],
+    [400, '', 'RejectedError'],
+    [403, { message: 'no' }, 'ForbiddenError'],
+  ] as const) {
+    sandbox.inject({ kind: 'status', status, body, headers: { 'content-type': 'text/html' } })
+    const error = await errorOf(client.end(SESSION, recorder()))
+    t.match(error, { name, outage: name === 'MalformedAnswerError' }, `${status} ${JSON.stringify(body)}`)
   }
 })
 
@@ -95,13 +137,13 @@ t.test('every status is one call, and an error that says what it means', async (
   for (const [status, errorClass, name, code, temporary] of STATUSES) {
     sandbox.clearCalls()
     const headers = { 'retry-after': '7', location: '/login' }
-    sandbox.inject({ kind: 'status', status, headers, body: { message: 'Said  so.' }, times: 9 })
+    sandbox.inject({ kind: 'status', status, headers, body: { message: 'Not  found.' }, times: 9 })
     const caller = recorder()
     const error = await errorOf(client.end(SESSION, caller))
     sandbox.clearFaults()
     t.ok(error instanceof errorClass, `${status} is a ${name}`)
     t.match(error, { name, code, status, temporary, hiccup: false, retryAfterMs: 7000 }, `${status}`)
-    const body = status === 304 ? '' : ': Said so.'
+    const body = status === 304 ? '' : ': Not found.'
     t.equal(error.message, `answered ${status}${body}`)
     t.equal(sandbox.calls.length, 1, `${status} is neither repeated nor followed`)
     t.same(caller.story, ['admit', name])
@@ -141,9 +183,10 @@ t.test('what an error body says is kept short; what is no JSON object says nothi
     [{ error: { deep: 1 }, message: ['x'] }, 'answered 400'],
     [{ message: 'x'.repeat(500) }, `answered 400: ${'x'.repeat(200)}`],
     [{ errors: { field: ['bad'] } }, 'answered 400'],
-    ['<!doctype html><title>no</title>', 'answered 400'],
-    ['null', 'answered 400'],
-    ['[]', 'answered 400'],
+    [{ message: 'a\u0000b\u009bc\ud800' }, 'answered 400: a b c\ufffd'],
+    ['<!doctype html><title>no</title>', "answered 400, which is not Digital Samba's own"],
+    ['null', "answered 400, which is not Digital Samba's own"],
+    ['[]', "answered 400, which is not Digital Samba's own"],
     ['', 'answered 400'],
   ] as const) {
     sandbox.inject({ kind: 'status', status: 400, body })

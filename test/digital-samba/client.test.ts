@@ -55,7 +55,9 @@ const ANSWERS = [
 for (const [status, name, code, temporary, calls] of ANSWERS)
   t.test(`${status} is a ${name}, after ${calls} calls`, async (t) => {
     const { sandbox, client, context, session, made, admitted } = await scene(t)
-    const body = { message: `you sent ${KEY} and ${Buffer.from(`sandbox-team:${KEY}`).toString('base64')}` }
+    const body = {
+      message: `not found: you sent ${KEY} and ${Buffer.from(`sandbox-team:${KEY}`).toString('base64')}`,
+    }
     sandbox.inject({ kind: 'status', status, body, times: 9, headers: { location: '/login' } })
     const error: DigitalSambaError = await client.end(session.id, context).then(
       () => t.fail('not refused'),

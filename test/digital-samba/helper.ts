@@ -2,7 +2,12 @@ import http, { type RequestListener, type Server } from 'node:http'
 import net, { type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import { type CallContext, DigitalSamba, type MadeCall } from '../../src/digital-samba/client.ts'
+import {
+  type CallContext,
+  type ClientOptions,
+  DigitalSamba,
+  type MadeCall,
+} from '../../src/digital-samba/client.ts'
 import type { Credentials } from '../../src/digital-samba/credentials.ts'
 import { DigitalSambaError } from '../../src/digital-samba/errors.ts'
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts'
@@ -18,12 +23,13 @@ interface ClientMore {
   credentials?: Partial<Credentials>
   clock?: Clock
   timeoutMs?: number
+  onOdd?: ClientOptions['onOdd']
 }
 
 export function clientFor(t: Test, url: string, more: ClientMore = {}): DigitalSamba {
   const credentials = { ...CREDENTIALS, ...more.credentials }
-  const { clock = systemClock, timeoutMs = 5000 } = more
-  const client = new DigitalSamba({ url, credentials, clock, timeoutMs })
+  const { clock = systemClock, timeoutMs = 5000, onOdd = () => undefined } = more
+  const client = new DigitalSamba({ url, credentials, clock, timeoutMs, onOdd })
   t.teardown(() => client.close())
   return client
 }

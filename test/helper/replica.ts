@@ -39,7 +39,11 @@ export async function startReplica(
   const { teamId, developerKey } = sandbox.settings.credentials
   const credentials = { form: 'basic', teamId, developerKey } as const
   const digitalSamba = new DigitalSamba({ url: sandbox.url, credentials, clock, timeoutMs: CALL_TIMEOUT_MS })
-  const gate = new CallGate({ budget: new SlidingBudget(clock, 900), ledger, log })
+  const gate = new CallGate({
+    budget: new SlidingBudget(clock, { perMinute: 900, urgentPerMinute: 945 }),
+    ledger,
+    log,
+  })
   const limits = { maxConcurrent: 10, retryForMs: 3_600_000, callTimeoutMs: CALL_TIMEOUT_MS }
   const worker = new Worker({
     ledger,

@@ -96,7 +96,7 @@ t.test('what is left of a room is ended by the next attempt', async (t) => {
   t.same(ends, [...sessions, sessions[0], sessions[2]], 'the one that is over is not called again')
 })
 
-t.test('an attempt that lasts too long is cut short and begun anew', async (t) => {
+t.test('an attempt that lasts too long is cut short, and tried again like all that fails', async (t) => {
   const clock = new ManualClock()
   const service = await startService(t, { clock, env: { CALL_TIMEOUT_MS: '60000' } })
   const { app, sandbox, request, ending } = service
@@ -109,13 +109,17 @@ t.test('an attempt that lasts too long is cut short and begun anew', async (t) =
   t.equal(sandbox.calls.length, 1)
   await clock.advance(1)
   await settled(service)
+  t.match(await ending(id), { state: 'pending', attempt: 1 })
+  t.equal(sandbox.calls.length, 1, 'not begun again at once')
+  t.match((await request('GET', '/status')).json(), { calls: { state: 'ok' } }, 'nor is it a failed call')
+  await clock.advance(2000)
+  await until(async () => (await ending(id)).state === 'ended')
   t.match(await ending(id), {
-    state: 'ended',
     outcome: 'ended',
-    attempt: 1,
+    attempt: 2,
     attempts: [
       { attempt: 1, status: null, result: 'retry', durationMs: 120_000 },
-      { attempt: 1, status: 200, result: 'ended' },
+      { attempt: 2, status: 200, result: 'ended' },
     ],
   })
 })

@@ -2,6 +2,7 @@ import t from 'tap'
 import { type Permit, RANK, SlidingBudget, WINDOW_MS } from '../../src/worker/budget.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 
+const limits = (perMinute: number) => ({ perMinute, urgentPerMinute: perMinute })
 const NEVER = new AbortController().signal
 const ending = (at = 0) => ({ rank: RANK.ending, at })
 
@@ -11,7 +12,7 @@ async function spend(budget: SlidingBudget, calls: number): Promise<void> {
 
 t.test('never more than so many calls in any 61 seconds', async (t) => {
   const clock = new ManualClock(0)
-  const budget = new SlidingBudget(clock, 100)
+  const budget = new SlidingBudget(clock, limits(100))
   const left: number[] = []
   const worker = async () => {
     for (let i = 0; i < 250; i += 1) {
@@ -37,7 +38,7 @@ t.test(
   'when calls are short: urgent first, then endings by due time, then warnings, then sweeps',
   async (t) => {
     const clock = new ManualClock(0)
-    const budget = new SlidingBudget(clock, 1)
+    const budget = new SlidingBudget(clock, limits(1))
     await spend(budget, 1)
     const order: string[] = []
     const waiting = (
@@ -63,7 +64,7 @@ t.test(
 
 t.test('a pause holds everybody, is never shortened, and ends', async (t) => {
   const clock = new ManualClock(0)
-  const budget = new SlidingBudget(clock, 10)
+  const budget = new SlidingBudget(clock, limits(10))
   budget.pause(5000)
   budget.pause(2000)
   let granted = false
@@ -83,7 +84,7 @@ t.test('a pause holds everybody, is never shortened, and ends', async (t) => {
 
 t.test('who gives up waiting takes nothing with it', async (t) => {
   const clock = new ManualClock(0)
-  const budget = new SlidingBudget(clock, 1)
+  const budget = new SlidingBudget(clock, limits(1))
   const held = (await budget.take(ending(), NEVER)) as Permit
   const impatient = new AbortController()
   const gone = budget.take(ending(), impatient.signal)
@@ -101,11 +102,11 @@ t.test(
   'it starts with what the process before has spent, and survives a clock that is set back',
   async (t) => {
     const clock = new ManualClock(100_000)
-    const budget = new SlidingBudget(clock, 3, [50_000, 99_000, 99_500])
+    const budget = new SlidingBudget(clock, limits(3), [50_000, 99_000, 99_500])
     t.equal(budget.left(), 0)
     await clock.advanceTo(50_000 + WINDOW_MS)
     t.equal(budget.left(), 1)
-    const ahead = new SlidingBudget(clock, 1, [clock.now() + 3_600_000])
+    const ahead = new SlidingBudget(clock, limits(1), [clock.now() + 3_600_000])
     ahead.pause(clock.now() + 3_600_000)
     const waiting = ahead.take(ending(), NEVER)
     await clock.advance(600_000)

@@ -24,7 +24,11 @@ export async function startSweeper(
   const { teamId, developerKey } = sandbox.settings.credentials
   const credentials = { form: 'basic', teamId, developerKey } as const
   const digitalSamba = new DigitalSamba({ url: sandbox.url, credentials, clock, timeoutMs: 5000 })
-  const gate = new CallGate({ budget: new SlidingBudget(clock, 900), ledger, log })
+  const gate = new CallGate({
+    budget: new SlidingBudget(clock, { perMinute: 900, urgentPerMinute: 945 }),
+    ledger,
+    log,
+  })
   const limits = new Limits(ledger, database, undefined)
   const sweeper = new Sweeper({ limits, clock, digitalSamba, gate, log, everyMs: SWEEP_MS })
   sweeper.start()
