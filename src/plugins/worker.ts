@@ -75,10 +75,12 @@ function reportOdd(log: Logger): (odd: OddSessions) => void {
   let count = 0
   return ({ operation, nameless, withoutStart }) => {
     count += nameless + withoutStart.length
-    const names = nameless > 0 ? ['without an id', ...withoutStart] : withoutStart
-    const fresh = names.filter((name) => !told.has(name))
-    if (fresh.length === 0 || told.size >= MOST_ODD) return
-    for (const name of fresh) told.add(name)
-    log.warn({ operation, nameless, withoutStart: fresh, count }, 'calls.odd_sessions')
+    const names = nameless > 0 ? [NAMELESS, ...withoutStart] : withoutStart
+    const isNew = names.some((name) => !told.has(name))
+    if (!isNew || told.size >= MOST_ODD) return
+    for (const name of names) told.add(name)
+    log.warn({ operation, nameless, withoutStart, count }, 'calls.odd_sessions')
   }
 }
+
+const NAMELESS = ''

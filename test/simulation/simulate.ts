@@ -106,7 +106,7 @@ function createRooms(sandbox: Sandbox, count: number) {
 }
 
 /** On PostgreSQL a Curfew goes by the server's time. One that says nothing is believed to have ours. */
-async function tellNoTime(databaseUrl: string): Promise<void> {
+export async function tellNoTime(databaseUrl: string): Promise<void> {
   const name = new URL(databaseUrl).pathname.slice(1)
   await query(
     databaseUrl,
