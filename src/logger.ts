@@ -22,9 +22,21 @@ export function createLogger({ level, format }: Config['log'], destination?: Des
 // A pipe whose reader is slow must not hold up the service; pino flushes what is left when the process exits.
 const jsonLines = () => pino.destination({ dest: 1, sync: false })
 
-// Only where it is asked for: a production process need not carry it in memory.
-const prettyLines = (): DestinationStream =>
-  createRequire(import.meta.url)('pino-pretty')({ sync: true, singleLine: true })
+/** Only where it is asked for: a production process need not carry the formatter in memory. */
+function prettyLines(): DestinationStream {
+  const { prettyFactory, isColorSupported } = createRequire(import.meta.url)('pino-pretty')
+  const format: (line: string) => string = prettyFactory({ singleLine: true, colorize: isColorSupported })
+  const out = pino.destination({ dest: 1, sync: true })
+  return { write: (line) => void out.write(visible(format(line))) }
+}
+
+// What moves the cursor, colours or reverses the text of a terminal, and JSON leaves as it is.
+const INVISIBLE = /[\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+
+/** Characters from outside that a terminal would obey, as JSON escapes. */
+export function visible(text: string): string {
+  return text.replaceAll(INVISIBLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
 
 interface Described {
   type: string

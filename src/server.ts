@@ -7,6 +7,7 @@ import { curfew, serverOptions } from './app.ts'
 import { unknownInDotEnv } from './config/sources.ts'
 import { createLogger } from './logger.ts'
 import { type Config, ConfigError, readConfig } from './plugins/config.ts'
+import { startProblem } from './start-problem.ts'
 
 // Beyond the worker's own grace: the last requests are answered and the ledger is closed.
 const CLOSING_MS = 5000
@@ -31,7 +32,10 @@ try {
   const address = await app.listen({ host: config.host, port: config.port })
   log.info({ address, database: config.databaseUrl.split(':', 1)[0], pid: process.pid }, 'service.ready')
 } catch (error) {
-  log.fatal({ err: error }, 'service.not_started')
+  const problem = startProblem(error, config)
+  // A stack helps only where Curfew itself is wrong.
+  log[problem ? 'debug' : 'fatal']({ err: error }, 'service.not_started')
+  if (problem) process.stderr.write(`curfew: cannot start: ${problem}\n`)
   process.exit(1)
 }
 

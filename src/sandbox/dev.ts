@@ -10,7 +10,7 @@ const WEBHOOK_SECRET = 'webhook-secret-for-developing'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // The service takes it from `.env` too, where it is not set here.
 const port = gather(process.env, root).values.PORT ?? '3000'
-const sandbox = await startSandbox({ port: 4010 })
+const sandbox = await startSandbox({ port: Number(process.env.SANDBOX_PORT || 4010) })
 const room = sandbox.createRoom({ friendlyUrl: 'demo-room', externalId: 'demo-external' })
 sandbox.startSession({ room: room.id })
 sandbox.createWebhook({
@@ -40,7 +40,11 @@ process.stdout.write(`sandbox on ${sandbox.url}; somebody is in demo-room. Try:
   curl -X POST ${sandbox.url}/sandbox/rooms/demo-room/enter      # and walk in again
 Events may be signed by billing with ${EVENT_SECRET}; docs/events.md shows how.
 `)
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => curfew.kill(signal))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => curfew.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal))
+// An npm that was killed could not pass anything on.
+const parent = process.ppid
+setInterval(() => process.ppid === parent || curfew.kill('SIGTERM'), 1000).unref()
 curfew.once('exit', async (code) => {
   await sandbox.close()
   process.exit(code ?? 0)

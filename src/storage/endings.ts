@@ -175,7 +175,7 @@ export function listEndings(db: Db, filter: EndingFilter, limit: number): Promis
   if (filter.requestedBy !== undefined) query = query.where('requested_by', '=', filter.requestedBy)
   if (filter.dueBefore !== undefined) query = query.where('due_at', '<', filter.dueBefore)
   if (filter.dueAfter !== undefined) query = query.where('due_at', '>', filter.dueAfter)
-  if (filter.before !== undefined) query = query.where('id', '<', filter.before)
+  if (filter.before !== undefined) query = query.where('id', '<', filter.before.toLowerCase())
   if (filter.session !== undefined) query = bySession(query, filter.session.toLowerCase())
   if (filter.room !== undefined)
     query = query.where('target_kind', '=', 'room').where('target_id', '=', roomId(filter.room))
