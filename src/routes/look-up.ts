@@ -50,9 +50,5 @@ export function asRow({ id, startedAt, roomId, friendlyUrl, externalId }: LiveSe
     external_id: externalId,
     seen_at: 0,
     over_at: null,
-    limit_ending: null,
-    limit_room: null,
-    limit_due: null,
-    hold_ending: null,
   }
 }
