@@ -41,3 +41,9 @@ export async function sleepUntil(clock: Clock, at: number, signal?: AbortSignal)
 export function shiftedClock(clock: Clock, offset: () => number): Clock {
   return { now: () => clock.now() + offset(), sleep: (ms, signal) => clock.sleep(ms, signal) }
 }
+
+/**
+ * How far two clocks may be apart (ms): replicas differ by some ms, and Digital Samba tells whole seconds by a clock of
+ * its own. Whatever compares times of two clocks allows for it.
+ */
+export const CLOCK_DOUBT_MS = 2000

@@ -201,6 +201,15 @@ export interface EventMeaning {
   decide(memory: unknown): Change
   /** Until when (epoch ms) what is known matters. */
   mattersUntil(memory: unknown): number
+  /** The room that is booked by what is known. */
+  booked(memory: unknown): Booked | undefined
+}
+
+/** A room that is booked (epoch ms); one whose start is not known may have begun. */
+export interface Booked {
+  room: Target
+  from: number | null
+  until: number
 }
 
 /** The two columns a target is kept in. UUIDs are compared without regard to case, so they are kept in lower case. */

@@ -22,6 +22,7 @@ const PROBLEMS = {
   'not-pending': [409, 'The ending is no longer pending'],
   'not-failed': [409, 'The ending has not failed'],
   'in-progress': [409, 'The ending is being carried out at this moment'],
+  'too-many': [409, 'One caller may not keep more than this'],
   'key-taken': [409, 'Another pending ending has the same key'],
   'upstream-unavailable': [503, 'Digital Samba cannot be asked just now'],
   'body-too-large': [413, 'The body is too large'],

@@ -1,5 +1,5 @@
 import { type TProperties, Type } from 'typebox'
-import { type Change, type Target, Time } from '../ending.ts'
+import { type Booked, type Change, type Target, Time } from '../ending.ts'
 import type { Mistake } from '../problem.ts'
 import { formatTime, oneYearAfter, parseTime } from '../time.ts'
 import type { AnyHandler, Event, Handler, Setting } from './handler.ts'
@@ -43,6 +43,13 @@ const common = {
   decide: (booking: Booking, setting: Setting) =>
     booking.cancelled ? cancelled(booking, setting) : scheduled(booking, setting),
   mattersUntil: ({ endsAt }: Booking) => endsAt?.value ?? 0,
+  booked: (
+    { cancelled, target, startsAt, endsAt }: Booking,
+    { bookingGraceMs }: Setting,
+  ): Booked | undefined => {
+    if (cancelled || !endsAt || !target || target.value.session !== undefined) return undefined
+    return { room: target.value, from: startsAt?.value ?? null, until: endsAt.value + bookingGraceMs }
+  },
 }
 
 const scheduling: Handler<BookingData, Booking> = {

@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox'
-import type { Change } from '../ending.ts'
+import type { Booked, Change } from '../ending.ts'
 import type { Mistake } from '../problem.ts'
 
 /** What a handler may know beside the event. Times are epoch ms, durations ms. */
@@ -45,6 +45,8 @@ export interface Handler<D, M> {
   decide(memory: M, setting: Setting): Change
   /** Until when (epoch ms) the memory matters; it is kept for RETENTION_DAYS beyond. */
   mattersUntil?(memory: M): number
+  /** The room that is booked by it. */
+  booked?(memory: M, setting: Setting): Booked | undefined
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each handler knows its own data and memory, and the registry none

@@ -61,5 +61,6 @@ function bind(handler: AnyHandler, event: Event, setting: Setting): EventMeaning
     learn: (before, newest) => handler.learn(before, event, newest, setting),
     decide: (memory) => handler.decide(memory, setting),
     mattersUntil: (memory) => handler.mattersUntil?.(memory) ?? 0,
+    booked: (memory) => handler.booked?.(memory, setting),
   }
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem, type ProblemCode } from '../problem.ts'
-import { StorageError } from '../storage/errors.ts'
+import { StorageError, TooManyError } from '../storage/errors.ts'
 import { mistakesOf } from '../validation.ts'
 
 /** Every error of every kind leaves as application/problem+json. */
@@ -38,6 +38,7 @@ const FRAMEWORK: Record<string, [ProblemCode, string]> = {
 
 function problemOf(error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error
+  if (error instanceof TooManyError) return new Problem('too-many', error.message)
   if (error instanceof StorageError)
     return new Problem('storage-unavailable', 'nothing can be stored or read just now; try again shortly', {
       headers: { 'retry-after': '1' },

@@ -24,7 +24,7 @@ export default fp<{ config: Config }>(async function limits(app, { config }) {
   const byDefault =
     maxMinutes === undefined
       ? undefined
-      : { room: DEFAULT, owner: OWNER, maxMinutes, warnMinutes: config.warnMinutes }
+      : { room: DEFAULT, requestedBy: OWNER, maxMinutes, warnMinutes: config.warnMinutes }
   const limits = new Limits(ledger, app.database, byDefault)
   app.decorate('limits', limits)
   const parts = { limits, digitalSamba, gate, log }

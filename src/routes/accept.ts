@@ -27,6 +27,7 @@ export async function accept(
   const { ending } = answer
   if (answer.replayed) reply.header('idempotency-replayed', 'true')
   else logStored(request, ending, answer.replaced ? 'ending.replaced' : 'ending.accepted')
+  for (const other of answer.takenBack ?? []) logStored(request, other, 'ending.cancelled')
   reply.header('location', `/v1/endings/${ending.id}`)
   const seconds = preferredWait(request)
   reply.status(202)

@@ -159,9 +159,10 @@ async function changed(
   event: string,
   change: Promise<Answer>,
 ): Promise<Ending> {
-  const { ending, replayed } = endingOf(await change)
+  const { ending, replayed, takenBack = [] } = endingOf(await change)
   if (replayed) reply.header('idempotency-replayed', 'true')
   else logStored(request, ending, event)
+  for (const other of takenBack) logStored(request, other, 'ending.cancelled')
   return endingView(ending)
 }
 

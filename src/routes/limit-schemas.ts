@@ -93,6 +93,11 @@ export type SessionItem = Static<typeof SessionItem>
 export const sessionsAnswer = { 200: page(SessionItem), ...answers }
 
 export const SessionParams = closed({ sessionId: SessionId })
+export const SessionQuery = closed({
+  include: Type.Optional(Type.Unsafe<'room'>({ type: 'string', enum: ['room'], description: 'room' })),
+})
+export const EndedBy = Type.Object({ id: Type.String(), requestedBy: Type.String(), reason: Type.String() })
+export type EndedBy = Static<typeof EndedBy>
 export const SessionView = Type.Object({
   id: Type.String(),
   room: Nullable(RoomView),
@@ -101,6 +106,7 @@ export const SessionView = Type.Object({
   participants: Nullable(Type.Integer()),
   overAt: Nullable(Type.String()),
   inForce: Nullable(InForce),
+  endedBy: Nullable(EndedBy),
   why: Type.String(),
   rule: Nullable(RuleView),
   holds: Type.Array(HoldView),

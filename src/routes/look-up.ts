@@ -37,9 +37,5 @@ export function asRow({ id, startedAt = 0, roomId, friendlyUrl, externalId }: Li
     external_id: externalId,
     seen_at: 0,
     over_at: null,
-    limit_ending: null,
-    limit_room: null,
-    limit_due: null,
-    hold_ending: null,
   }
 }

@@ -1,19 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
+import { CLOCK_DOUBT_MS } from '../clock.ts'
 import type { ListedSession, OneSession } from '../digital-samba/answers.ts'
 import { NotFoundError, WrongStateError } from '../digital-samba/errors.ts'
 import { type Ending, targetOf } from '../ending.ts'
 import { Problem } from '../problem.ts'
-import { CLOCK_DOUBT_MS } from '../storage/in-force.ts'
 import type { EndingRow, SessionRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 import { detailed } from './ending-details.ts'
 import { attemptView, inForceView, timeOrNull, warningView } from './ending-view.ts'
 import {
+  type EndedBy,
   type Receipt,
   ReceiptParams,
   receiptAnswer,
   SessionParams,
+  SessionQuery,
   SessionsQuery,
   type SessionView,
   sessionAnswer,
@@ -22,7 +24,7 @@ import {
 import { asRow, isUnanswered, lookUp, seenRow } from './look-up.ts'
 import { Nothing } from './schemas.ts'
 import { holdView, ruleView } from './time-limits.ts'
-import { whyOf } from './why.ts'
+import { endedBy, type Known, whyOf } from './why.ts'
 
 // Of its own, and as many of its room: all that somebody on call can take in.
 const MOST_ENDINGS = 100
@@ -58,7 +60,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'GET',
     url: '/v1/sessions/:sessionId',
-    schema: { params: SessionParams, querystring: Nothing, response: sessionAnswer },
+    schema: { params: SessionParams, querystring: SessionQuery, response: sessionAnswer },
     handler: async (request) => {
       const id = request.params.sessionId.toLowerCase()
       const [known, found] = await Promise.all([limits.knownSession(id), lookUp(request, id)])
@@ -68,7 +70,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       if (!row && endings.length === 0 && found && 'unanswered' in found) throw unavailable(found.unanswered)
       if (!row && !seen && endings.length === 0)
         throw new Problem('not-found', 'nothing is known of a session with this id')
-      return whole(app, id, row, seen, endings)
+      return whole(app, { id, row, seen, endings, isRoomShown: request.query.include === 'room' })
     },
   })
 
@@ -108,23 +110,41 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   })
 }
 
-/** Everything that is known of one session. */
+interface Found {
+  id: string
+  row: SessionRow | undefined
+  seen: OneSession | undefined
+  /** every ending for it or for its room */
+  endings: EndingRow[]
+  isRoomShown: boolean
+}
+
+/** Everything that is known of one session; of the other endings of its room, only where they are asked for. */
 async function whole(
   app: Pick<FastifyInstance, 'ledger' | 'limits' | 'gate'>,
-  id: string,
-  row: SessionRow | undefined,
-  seen: OneSession | undefined,
-  endings: EndingRow[],
+  { id, row, seen, endings, isRoomShown }: Found,
 ): Promise<SessionView> {
   const { limits, ledger, gate } = app
   const live = seen ? seen.live : row?.over_at != null ? false : null
-  const [first] = live === false ? [] : await limits.pendingFor(row ?? { id })
+  const pending = live === false ? [] : await limits.pendingFor(row ?? { id })
+  const [first] = pending
   const rule = row && (await limits.ruleFor(row))
   const holds = row ? await limits.holdsFor(row) : []
   const told = await Promise.all(endings.map((ending) => detailed(app, ending)))
   const inForce = first && (told.find((ending) => ending.id === first.id) ?? (await detailed(app, first)))
   const { state, since } = gate.status()
-  const held = state === 'refused' ? since : undefined
+  const known: Known = {
+    id,
+    live,
+    inForce,
+    endings: told.filter(isAbout(id, row?.started_at ?? 0)),
+    now: ledger.clock.now(),
+    refusedSince: state === 'refused' ? since : undefined,
+  }
+  const isItsOwn = ({ id: ending, target, attempts }: Ending) =>
+    target.session === id ||
+    attempts?.some(({ session }) => session === id) ||
+    pending.some((other) => other.id === ending)
   return {
     id,
     room: row ? { id: row.room_id, friendlyUrl: row.friendly_url, externalId: row.external_id } : null,
@@ -133,18 +153,16 @@ async function whole(
     participants: seen?.participants ?? null,
     overAt: timeOrNull(row?.over_at ?? null) ?? (live ? null : confirmedOf(id, endings)),
     inForce: inForceView(first),
-    why: whyOf({
-      id,
-      live,
-      inForce,
-      endings: told.filter(isAbout(id, row?.started_at ?? 0)),
-      now: ledger.clock.now(),
-      refusedSince: held,
-    }),
+    endedBy: endedByView(endedBy(known)),
+    why: whyOf(known),
     rule: rule ? ruleView(rule) : null,
     holds: holds.map(holdView),
-    endings: told,
+    endings: isRoomShown ? told : told.filter(isItsOwn),
   }
+}
+
+function endedByView(ending: Ending | undefined): EndedBy | null {
+  return ending ? { id: ending.id, requestedBy: ending.requestedBy, reason: ending.reason } : null
 }
 
 /** Whether an ending is about a session that began then: what its room was due before is none of its business. */

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { roomId, targetOf } from '../ending.ts'
 import { Problem } from '../problem.ts'
+import type { RuleChange } from '../storage/limits-ledger.ts'
 import type { HoldRow, TimeLimitRow } from '../storage/schema.ts'
-import type { Noticed } from '../storage/sessions.ts'
 import type { RuleChanged } from '../storage/time-limits.ts'
 import { formatTime } from '../time.ts'
 import { EXTERNAL } from '../time-limits/rules.ts'
@@ -35,10 +35,12 @@ export const timeLimits: FastifyPluginAsyncTypebox = async (app) => {
     schema: { params: RuleParams, querystring: Nothing, body: RuleRequest, response: ruleAnswer },
     handler: async (request, reply) => {
       const { maxMinutes, warnMinutes } = request.body
-      const rule = { room: nameOf(request.params.room), owner: request.caller.name, maxMinutes, warnMinutes }
-      const { changed, noticed } = await limits.putRule(rule, request.caller)
-      const { rule: row, created } = ruleOf(changed)
-      logRule(request, row, noticed, 'time_limit.set')
+      checkWarnings(maxMinutes, warnMinutes)
+      const room = nameOf(request.params.room)
+      const rule = { room, requestedBy: request.caller.name, maxMinutes, warnMinutes }
+      const change = await limits.putRule(rule, request.caller)
+      const { rule: row, created } = ruleOf(change.changed)
+      logRule(request, row, change, 'time_limit.set')
       reply.status(created ? 201 : 200)
       return ruleView(row)
     },
@@ -71,9 +73,9 @@ export const timeLimits: FastifyPluginAsyncTypebox = async (app) => {
     url: '/v1/time-limits/:room',
     schema: { params: RuleParams, querystring: Nothing, response: ruleAnswer },
     handler: async (request) => {
-      const { changed, noticed } = await limits.deleteRule(nameOf(request.params.room), request.caller)
-      const { rule } = ruleOf(changed)
-      logRule(request, rule, noticed, 'time_limit.removed')
+      const change = await limits.deleteRule(nameOf(request.params.room), request.caller)
+      const { rule } = ruleOf(change.changed)
+      logRule(request, rule, change, 'time_limit.removed')
       return ruleView(rule)
     },
   })
@@ -99,6 +101,7 @@ export const timeLimits: FastifyPluginAsyncTypebox = async (app) => {
       if ('obstacle' in answer) throw new Problem(answer.obstacle, HOLD_DETAILS[answer.obstacle])
       const { id, room, requested_by: requestedBy } = answer.hold
       request.log.info({ hold: id, room, requestedBy, by: request.caller.name }, 'hold.lifted')
+      for (const ending of answer.takenBack) logStored(request, ending, 'ending.cancelled')
       return holdView(answer.hold)
     },
   })
@@ -121,10 +124,30 @@ function ruleOf(changed: RuleChanged) {
   return changed
 }
 
-function logRule(request: FastifyRequest, rule: TimeLimitRow, noticed: Noticed[], event: string): void {
-  const { room, owner: requestedBy, max_minutes: maxMinutes } = rule
+/** A warning that would come before the session has begun warns of nothing. */
+function checkWarnings(maxMinutes: number, warnMinutes: number[] = []): void {
+  const mistakes = warnMinutes.flatMap((minutes, i) =>
+    minutes < maxMinutes
+      ? []
+      : {
+          pointer: `/warnMinutes/${i}`,
+          detail: `must be less than maxMinutes (${maxMinutes}): people are warned while the session lasts`,
+        },
+  )
+  const [first] = mistakes
+  if (first) throw new Problem('invalid', `${first.pointer} ${first.detail}`, { mistakes })
+}
+
+function logRule(
+  request: FastifyRequest,
+  rule: TimeLimitRow,
+  { noticed, trouble }: RuleChange,
+  event: string,
+): void {
+  const { room, requested_by: requestedBy, max_minutes: maxMinutes } = rule
   request.log.info({ room, requestedBy, maxMinutes, by: request.caller.name }, event)
   for (const { ending, how } of noticed) logStored(request, ending, `ending.${how}`)
+  if (trouble !== undefined) request.log.warn({ err: trouble, room }, 'time_limit.to_be_continued')
 }
 
 export function ruleView(row: TimeLimitRow): RuleView {
@@ -132,7 +155,7 @@ export function ruleView(row: TimeLimitRow): RuleView {
     room: row.room,
     maxMinutes: row.max_minutes,
     warnMinutes: row.warn_minutes === null ? null : JSON.parse(row.warn_minutes),
-    requestedBy: row.owner,
+    requestedBy: row.requested_by,
     createdAt: formatTime(row.created_at),
     updatedAt: formatTime(row.updated_at),
   }

@@ -18,7 +18,7 @@ export interface Known {
 export function whyOf(known: Known): string {
   const { live, inForce, endings } = known
   const ended = endedBy(known)
-  if (ended && live !== true) return `It ended because ${asked(ended)}, due at ${ended.dueAt}.`
+  if (ended) return `It ended because ${asked(ended)}, due at ${ended.dueAt}.`
   if (live === false) return 'It ended by itself, or by somebody else: no ending here ended it.'
   if (inForce) return Date.parse(inForce.dueAt) > known.now ? ahead(inForce) : overdue(inForce, known)
   const last = endings.find(({ state }) => state === 'failed' || state === 'cancelled')
@@ -29,8 +29,12 @@ export function whyOf(known: Known): string {
   return 'Nobody has asked for its end.'
 }
 
-/** An ending of its room may have ended another session, so a call for this one has to be among its calls. */
-function endedBy({ id, endings }: Known): Ending | undefined {
+/**
+ * The ending that ended it. One of its room may have ended another session, so a call for this one has to be among its
+ * calls; and one that is live after that was not ended.
+ */
+export function endedBy({ id, live, endings }: Known): Ending | undefined {
+  if (live === true) return undefined
   return endings
     .filter(({ attempts }) => attempts?.some(({ session, result }) => session === id && result === 'ended'))
     .sort((a, b) => ((a.finishedAt ?? '') < (b.finishedAt ?? '') ? -1 : 1))[0]

@@ -1,6 +1,6 @@
 import type { Change, Instruction } from '../ending.ts'
+import type { Closures } from './closures.ts'
 import { InProgressError } from './errors.ts'
-import { liftHolds, openHold } from './holds.ts'
 import { PENDING } from './pending.ts'
 import { putEndings } from './puts.ts'
 import type { EndingRow, Trx } from './schema.ts'
@@ -15,6 +15,7 @@ interface Setting {
   warnMinutes: number[]
   /** whether the sender keeps any room closed: if not, there is none to open */
   holding: boolean
+  closures: Closures
 }
 
 /** Carries out one party's changes in their order; what several of them put is put together, as long as order allows. */
@@ -30,8 +31,9 @@ export class Changes {
 
   /** @throws InProgressError where an ending that it is about is being carried out */
   async apply(change: Change, note: Note): Promise<void> {
+    // First, so that what another hold stands for now is not taken back with its old subject.
+    if (this.#setting.holding) await this.#lift(change, note)
     const taken = change.withdraw ? await this.#withdraw(change.withdraw, note) : undefined
-    if (this.#setting.holding) await this.#lift(change)
     this.#waiting.push(...change.put.map((wish) => ({ wish, note })))
     if (change.close) await this.#close(change.close, taken?.id ?? null)
     if (change.close || change.put.some(({ hold }) => hold)) this.#setting.holding = true
@@ -39,13 +41,15 @@ export class Changes {
 
   /** Puts what is still to be put. */
   async flush(): Promise<void> {
-    const { now, warnMinutes } = this.#setting
+    const { now, warnMinutes, closures } = this.#setting
     const waiting = this.#waiting
     this.#waiting = []
     const wishes = waiting.map(({ wish }) => wish)
-    for (const [i, answer] of (await putEndings(this.#trx, wishes, now, warnMinutes)).entries()) {
+    for (const [i, answer] of (await putEndings(this.#trx, wishes, now, warnMinutes, closures)).entries()) {
       if ('obstacle' in answer) throw new InProgressError('an ending is being carried out')
-      waiting[i]?.note(answer.ending, answer.replaced ? 'replaced' : 'accepted')
+      const { note } = waiting[i] as (typeof waiting)[number]
+      note(answer.ending, answer.replaced ? 'replaced' : 'accepted')
+      for (const ending of answer.takenBack ?? []) note(ending, 'cancelled')
     }
   }
 
@@ -56,16 +60,19 @@ export class Changes {
     return rows[0]
   }
 
-  async #lift({ lift = [] }: Change): Promise<void> {
-    const { sender, now } = this.#setting
+  async #lift({ lift = [] }: Change, note: Note): Promise<void> {
+    const { sender, closures } = this.#setting
     if (lift.length > 0) await this.flush()
-    for (const choice of lift) await liftHolds(this.#trx, { requestedBy: sender, ...choice }, sender, now)
+    for (const choice of lift) {
+      const { endings } = await closures.lift({ requestedBy: sender, ...choice }, sender)
+      for (const ending of endings) note(ending, 'cancelled')
+    }
   }
 
   /** Where nothing is ended now, the ending that was taken back is what the room is closed for. */
   async #close(closures: NonNullable<Change['close']>, taken: string | null): Promise<void> {
-    const { sender, now } = this.#setting
-    for (const closure of closures) await openHold(this.#trx, { requestedBy: sender, ...closure }, taken, now)
+    for (const closure of closures)
+      await this.#setting.closures.open({ requestedBy: this.#setting.sender, ...closure }, taken)
   }
 }
 

@@ -2,8 +2,8 @@ import { type SelectQueryBuilder, sql } from 'kysely'
 import { roomId, type State } from '../ending.ts'
 import { oneYearAfter } from '../time.ts'
 import { nextWarningAt } from '../time-limits/warnings.ts'
-import { liftHolds, moveHold } from './holds.ts'
-import { PENDING } from './pending.ts'
+import { Closures } from './closures.ts'
+import { isUnclaimed, PENDING } from './pending.ts'
 import type { AttemptRow, Db, EndingRow, Tables, Trx } from './schema.ts'
 
 /** Why an owner's change was not made. */
@@ -15,7 +15,8 @@ export type Obstacle =
   | 'in-progress'
   | 'key-taken'
   | 'too-far'
-export type Changed = { ending: EndingRow } | { obstacle: Obstacle }
+/** `takenBack` are endings that only its hold has asked for. */
+export type Changed = { ending: EndingRow; takenBack?: EndingRow[] } | { obstacle: Obstacle }
 
 /** Who asks: operators may change everybody's endings. */
 export interface Caller {
@@ -36,8 +37,7 @@ export function moveEnding(trx: Trx, id: string, caller: Caller, to: Move, now: 
       .set(dueAnew(dueAt, before, now))
       .returningAll()
       .executeTakeFirst()
-    if (ending) await moveHold(trx, before, dueAt, now)
-    return ending
+    return ending && { ending, takenBack: await new Closures(trx, now).move(before, dueAt) }
   })
 }
 
@@ -53,15 +53,16 @@ export function cancelEnding(trx: Trx, id: string, caller: Caller, now: number) 
       }))
       .returningAll()
       .executeTakeFirst()
-    if (ending) await liftHolds(trx, { endingId: ending.id }, caller.name, now)
-    return ending
+    if (!ending) return undefined
+    const { endings: takenBack } = await new Closures(trx, now).lift({ endingId: ending.id }, caller.name)
+    return { ending, takenBack }
   })
 }
 
 /** A failed ending becomes pending, to be tried now; what it was due stays, and with it whose meeting it may end. */
 export function retryEnding(trx: Trx, id: string, caller: Caller, now: number) {
-  return change(trx, id, caller, 'failed', () =>
-    trx
+  return change(trx, id, caller, 'failed', async () => {
+    const ending = await trx
       .updateTable('endings')
       .set((eb) => ({
         state: 'pending',
@@ -86,8 +87,9 @@ export function retryEnding(trx: Trx, id: string, caller: Caller, now: number) {
         ),
       )
       .returningAll()
-      .executeTakeFirst(),
-  )
+      .executeTakeFirst()
+    return ending && { ending }
+  })
 }
 
 export function dueAnew(dueAt: number, { warn_minutes }: Pick<EndingRow, 'warn_minutes'>, now: number) {
@@ -108,11 +110,7 @@ export const newClaim = {
 }
 
 function unclaimed(trx: Trx, id: string, now: number) {
-  return trx
-    .updateTable('endings')
-    .where('id', '=', id)
-    .where('state', '=', PENDING)
-    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
+  return trx.updateTable('endings').where('id', '=', id).where('state', '=', PENDING).where(isUnclaimed(now))
 }
 
 /** Runs the guarded update, and where it changed nothing, finds out why. */
@@ -121,14 +119,13 @@ async function change(
   id: string,
   caller: Caller,
   from: State,
-  update: (before: EndingRow) => Promise<EndingRow | { obstacle: Obstacle } | undefined>,
+  update: (before: EndingRow) => Promise<Changed | undefined>,
 ): Promise<Changed> {
   const before = await findEnding(trx, id)
   if (!before) return { obstacle: 'not-found' }
   if (before.requested_by !== caller.name && !caller.operator) return { obstacle: 'forbidden' }
-  const ending = await update(before)
-  if (ending && 'obstacle' in ending) return ending
-  if (ending) return { ending }
+  const changed = await update(before)
+  if (changed) return changed
   const state = (await findEnding(trx, id))?.state
   if (from === 'failed') return { obstacle: state === 'failed' ? 'key-taken' : 'not-failed' }
   return { obstacle: state === 'pending' ? 'in-progress' : 'not-pending' }

@@ -10,12 +10,18 @@ export class InProgressError extends Error {
   readonly code = 'IN_PROGRESS'
 }
 
+/** One party keeps more than it may; the message says what and how many, for the party to read. */
+export class TooManyError extends Error {
+  override readonly name = 'TooManyError'
+  readonly code = 'TOO_MANY'
+}
+
 /** Runs a piece of work on the database and tells its trouble (StorageError) from our mistakes (as they come). */
 export async function translated<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (error instanceof InProgressError || isOurMistake(error)) throw error
+    if (error instanceof InProgressError || error instanceof TooManyError || isOurMistake(error)) throw error
     throw new StorageError('the ledger cannot be reached or written now', { cause: error })
   }
 }

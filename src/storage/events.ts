@@ -1,9 +1,11 @@
 import type { Change, EventMeaning } from '../ending.ts'
+import { Bookings } from './bookings.ts'
 import { Changes, type How } from './changes.ts'
+import { Closures } from './closures.ts'
 import { InProgressError } from './errors.ts'
 import { hasHolds } from './holds.ts'
 import type { EndingRow, Engine, EventsTable, Trx } from './schema.ts'
-import { chunks, isNewer, lockSubjects, type Subject, saveSubjects } from './subjects.ts'
+import { chunks, isNewer, lockSubjects, saveSubjects } from './subjects.ts'
 
 /** What became of an event. `changed` are the endings that it made, moved or took back; none for a repeat. */
 export interface EventResult {
@@ -29,8 +31,11 @@ export async function applyEvents(
   const fresh = firstOfEach(events).filter((event) => !known.has(nameOf(event)))
   const names = fresh.flatMap(({ subject }) => subject ?? [])
   const subjects = await lockSubjects(trx, engine, sender, names)
-  const changes = new Changes(trx, { sender, now, warnMinutes, holding: await hasHolds(trx, sender) })
-  const results = await applyAll(changes, fresh, subjects, now)
+  const bookings = new Bookings(trx, sender, subjects)
+  const closures = new Closures(trx, now, (closure) => bookings.has(closure))
+  const holding = await hasHolds(trx, sender, now)
+  const changes = new Changes(trx, { sender, now, warnMinutes, holding, closures })
+  const results = await applyAll(changes, fresh, bookings, now)
   await saveSubjects(trx, sender, subjects)
   await remember(trx, sender, fresh, results, now)
   return events.map((event) => resultOf(event, results, known))
@@ -108,12 +113,12 @@ async function remember(
 async function applyAll(
   changes: Changes,
   fresh: EventMeaning[],
-  subjects: Map<string, Subject>,
+  bookings: Bookings,
   now: number,
 ): Promise<Map<EventMeaning, EventResult>> {
   const results = new Map<EventMeaning, EventResult>()
   for (const event of fresh) {
-    const change = meet(event, subjects, now)
+    const change = meet(event, bookings, now)
     const result: EventResult = { status: change ? 'accepted' : 'stale', endings: [], changed: [] }
     results.set(event, result)
     if (change)
@@ -130,8 +135,8 @@ async function applyAll(
  * What an event changes; undefined where it came too late to change anything. One that came late may still tell what
  * the newer ones left open, a booking's room for example: then what follows from those is done now.
  */
-function meet(event: EventMeaning, subjects: Map<string, Subject>, now: number): Change | undefined {
-  const known = event.subject === undefined ? undefined : subjects.get(event.subject)
+function meet(event: EventMeaning, bookings: Bookings, now: number): Change | undefined {
+  const known = event.subject === undefined ? undefined : bookings.subject(event.subject)
   if (event.subject === undefined || !known) return event.decide(event.learn(undefined, true))
   const newest = isNewer(event, known, now)
   const memory = event.learn(known.memory ?? undefined, newest)
@@ -141,6 +146,6 @@ function meet(event: EventMeaning, subjects: Map<string, Subject>, now: number):
   const order = newest
     ? { time: event.time ?? now, precedence: event.precedence, timed: event.time !== undefined }
     : { time: known.time, precedence: known.precedence, timed: known.timed }
-  subjects.set(event.subject, { ...order, memory, mattersUntil })
+  bookings.set(event.subject, { ...order, memory, mattersUntil, booked: event.booked(memory) })
   return isChange ? change : undefined
 }

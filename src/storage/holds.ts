@@ -1,175 +1,104 @@
-import { type Target, targetColumns } from '../ending.ts'
-import { namesOf, type SeenSession } from '../time-limits/rules.ts'
-import { newId } from './ids.ts'
-import { PENDING } from './pending.ts'
-import type { Db, EndingRow, HoldRow, Trx } from './schema.ts'
-
-/** A room to be kept closed. Times are epoch ms; `until` null means until it is lifted. */
-export interface Closure {
-  room: Target
-  from: number
-  until: number | null
-  requestedBy: string
-  reason: string
-  subject: string | null
-}
-
-/** Holds that are in force at `now`. */
-export function activeHolds(db: Db | Trx, now: number): Promise<HoldRow[]> {
-  return db
-    .selectFrom('holds')
-    .selectAll()
-    .where('lifted_at', 'is', null)
-    .where('from_at', '<=', now)
-    .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', now)]))
-    .orderBy('from_at')
-    .orderBy('id')
-    .execute()
-}
-
-// Digital Samba tells the second in which a session began.
-const START_RESOLUTION_MS = 1000
-
-/** The hold that a session has begun under, if any: what began before it is none of its business. */
-export function holdOn(holds: HoldRow[], session: Omit<SeenSession, 'id'>): HoldRow | undefined {
-  const names = namesOf(session)
-  return holds.find(
-    (hold) => session.startedAt > hold.from_at - START_RESOLUTION_MS && names.includes(nameOf(hold)),
-  )
-}
+import { type SelectQueryBuilder, sql } from 'kysely'
+import { namesOf, type RoomNames, type SeenSession } from '../time-limits/rules.ts'
+import type { Db, Engine, HoldRow, Tables, Trx } from './schema.ts'
 
 /** As a rule would name its room. */
 export function nameOf({ room_kind, room }: Pick<HoldRow, 'room_kind' | 'room'>): string {
   return room_kind === 'external' ? `external:${room}` : room
 }
 
-/**
- * Whether a party has booked a room, by a pending ending that is due when the booking is over, for a time that meets
- * the one between `from` and `until` (epoch ms). A booking whose start is not known may have begun by then.
- */
-export async function isBooked(
-  trx: Trx,
-  requestedBy: string,
-  room: Target,
-  { from, until }: { from: number; until: number | null },
-): Promise<boolean> {
-  const { target_kind, target_id } = targetColumns(room)
-  const bookings = await trx
-    .selectFrom('endings')
-    .select('metadata')
-    .where('state', '=', PENDING)
-    .where('requested_by', '=', requestedBy)
-    .where('target_kind', '=', target_kind)
-    .where('target_id', '=', target_id)
-    .where('reason', '=', 'booking_over')
-    .where('due_at', '>', from)
-    .execute()
-  return bookings.some(({ metadata }) => {
-    const { startsAt } = JSON.parse(metadata) as { startsAt?: string }
-    return startsAt === undefined || until === null || Date.parse(startsAt) < until
-  })
-}
+// Digital Samba tells the second in which a session began.
+const START_RESOLUTION_MS = 1000
 
-const BOOKING = 'booking:'
-
-/** Undefined where the room of a cancelled booking is booked again: then it stays open. */
-export async function openHold(
-  trx: Trx,
-  closure: Closure,
-  endingId: string | null,
-  now: number,
-): Promise<HoldRow | undefined> {
-  const { requestedBy, room, subject } = closure
-  if (subject?.startsWith(BOOKING) && (await isBooked(trx, requestedBy, room, closure))) return undefined
-  const { target_kind, target_id } = targetColumns(room)
-  return trx
-    .insertInto('holds')
-    .values({
-      id: newId(now),
-      room_kind: target_kind as 'room' | 'external',
-      room: target_id,
-      from_at: closure.from,
-      until_at: closure.until,
-      requested_by: requestedBy,
-      reason: closure.reason,
-      subject,
-      ending_id: endingId,
-      created_at: now,
-      lifted_at: null,
-      lifted_by: null,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow()
-}
-
-/** Which holds are meant: one, those that came with an ending, or those of a party for a subject or a room and time. */
-export type HoldChoice =
-  | { id: string }
-  | { endingId: string }
-  | { requestedBy: string; subject: string }
-  | { requestedBy: string; room: Target; from: number; until: number; subjectPrefix: string }
-
-/** Opens the rooms again. Returns the holds that were in force or to come. */
-export function liftHolds(trx: Trx, choice: HoldChoice, by: string, now: number): Promise<HoldRow[]> {
-  let query = trx
-    .updateTable('holds')
-    .set({ lifted_at: now, lifted_by: by })
-    .where('lifted_at', 'is', null)
-    .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', now)]))
-  if ('id' in choice) query = query.where('id', '=', choice.id)
-  else if ('endingId' in choice) query = query.where('ending_id', '=', choice.endingId)
-  else if ('subject' in choice)
-    query = query.where('requested_by', '=', choice.requestedBy).where('subject', '=', choice.subject)
-  else {
-    const { target_kind, target_id } = targetColumns(choice.room)
-    query = query
-      .where('requested_by', '=', choice.requestedBy)
-      .where('room_kind', '=', target_kind as 'room' | 'external')
-      .where('room', '=', target_id)
-      .where('subject', 'like', `${choice.subjectPrefix}%`)
-      .where('from_at', '<', choice.until)
-      .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', choice.from)]))
+/** Those of the holds that a session has begun under, one of each party: what began before it is none of its business. */
+export function holdsOn(holds: HoldRow[], session: Omit<SeenSession, 'id'>): HoldRow[] {
+  const names = namesOf(session)
+  const found = new Map<string, HoldRow>()
+  for (const hold of holds) {
+    const isUnder = session.startedAt > hold.from_at - START_RESOLUTION_MS && names.includes(nameOf(hold))
+    if (isUnder && !found.has(hold.requested_by)) found.set(hold.requested_by, hold)
   }
-  return query.returningAll().execute()
+  return [...found.values()]
+}
+
+/** Not lifted, and not over: in force or to come. Two ranges of an index, since one would be neither. */
+function current<O>(query: SelectQueryBuilder<Tables, 'holds', O>, now: number) {
+  const open = query.where('lifted_at', 'is', null)
+  return [open.where('until_at', 'is', null), open.where('until_at', '>', now)] as const
 }
 
 /**
- * An ending was moved: a hold that begins with its due time begins with the new one. Moved past the hold's own end,
- * there is nothing left to hold: it begins when it ends, and is there again when the ending is moved back.
+ * The holds in force at `now` on these rooms: of each party and name of a room the one that began first, for what has
+ * begun under any of them has begun under that one. With an engine, they stay as they are until the transaction ends.
  */
-export async function moveHold(trx: Trx, before: EndingRow, dueAt: number, now: number): Promise<void> {
-  await trx
-    .updateTable('holds')
-    .set((eb) => ({
-      from_at: eb
-        .case()
-        .when('until_at', '<', dueAt)
-        .then(eb.ref('until_at').$castTo<number>())
-        .else(dueAt)
-        .end(),
-    }))
-    .where('ending_id', '=', before.id)
+export async function holdsInForce(
+  db: Db | Trx,
+  rooms: RoomNames[],
+  now: number,
+  engine?: Engine,
+): Promise<HoldRow[]> {
+  const ids = (
+    await Promise.all(byKind(rooms).map(([kind, names]) => firstOfEach(db, kind, names, now)))
+  ).flat()
+  if (ids.length === 0) return []
+  const rows = await db
+    .selectFrom('holds')
+    .selectAll()
+    .where('id', 'in', ids)
     .where('lifted_at', 'is', null)
-    .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', now)]))
-    .where((eb) =>
-      eb.or([
-        eb('from_at', '=', before.due_at),
-        eb.and([eb('from_at', '=', eb.ref('until_at')), eb('until_at', '<', before.due_at)]),
-      ]),
-    )
+    .$if(engine === 'postgres', (query) => query.forShare())
     .execute()
+  return rows.sort((a, b) => a.from_at - b.from_at || (a.id < b.id ? -1 : 1))
 }
 
-/** Whether a party keeps any room closed, or has done so and not opened it. */
-export async function hasHolds(db: Db | Trx, requestedBy: string): Promise<boolean> {
-  const row = await db
+type Kind = HoldRow['room_kind']
+
+function byKind(rooms: RoomNames[]): Array<[Kind, string[]]> {
+  const plain = rooms.flatMap((room) => namesOf({ ...room, externalId: null }))
+  const external = rooms.flatMap(({ externalId }) => externalId ?? [])
+  const kinds: Array<[Kind, string[]]> = [
+    ['room', [...new Set(plain)]],
+    ['external', [...new Set(external)]],
+  ]
+  return kinds.filter(([, names]) => names.length > 0)
+}
+
+// All that this reads is in one index.
+async function firstOfEach(db: Db | Trx, kind: Kind, names: string[], now: number): Promise<string[]> {
+  const ranked = db
     .selectFrom('holds')
-    .select('id')
-    .where('requested_by', '=', requestedBy)
+    .select([
+      'id',
+      sql<number>`row_number() over (partition by room, requested_by order by from_at, id)`.as('nth'),
+    ])
     .where('lifted_at', 'is', null)
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined
+    .where('room_kind', '=', kind)
+    .where('room', 'in', names)
+    .where('from_at', '<=', now)
+    .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', now)]))
+  const rows = await db.selectFrom(ranked.as('ranked')).select('id').where('nth', '=', 1).execute()
+  return rows.map(({ id }) => id)
+}
+
+/** Whether a hold is in force; with `id`, one on a room of that UUID, or on one that is named in another way. */
+export async function isAnyInForce(db: Db, now: number, id?: string): Promise<boolean> {
+  const inForce = db.selectFrom('holds').select('id').where('from_at', '<=', now).limit(1)
+  const ranges =
+    id === undefined
+      ? current(inForce, now)
+      : [
+          ...current(inForce.where('by_id', '=', sql.lit(0)), now),
+          ...current(inForce.where('room_kind', '=', 'room').where('room', '=', id), now),
+        ]
+  for (const range of ranges) if (await range.executeTakeFirst()) return true
+  return false
+}
+
+/** Whether a party keeps any room closed, now or in time to come. */
+export async function hasHolds(db: Db | Trx, requestedBy: string, now: number): Promise<boolean> {
+  const own = db.selectFrom('holds').select('id').where('requested_by', '=', requestedBy).limit(1)
+  for (const range of current(own, now)) if (await range.executeTakeFirst()) return true
+  return false
 }
 
 export function findHold(db: Db | Trx, id: string): Promise<HoldRow | undefined> {
@@ -188,19 +117,23 @@ export function holdOfEnding(db: Db | Trx, endingId: string): Promise<HoldRow | 
 }
 
 /** Holds in force or to come, newest first; `before` is the id of the last of the page before. */
-export function listHolds(
+export async function listHolds(
   db: Db,
   now: number,
   before: string | undefined,
   limit: number,
+  room?: RoomNames,
 ): Promise<HoldRow[]> {
-  let query = db
-    .selectFrom('holds')
-    .selectAll()
-    .where('lifted_at', 'is', null)
-    .where((eb) => eb.or([eb('until_at', 'is', null), eb('until_at', '>', now)]))
-    .orderBy('id', 'desc')
-    .limit(limit)
-  if (before !== undefined) query = query.where('id', '<', before)
-  return query.execute()
+  let all = db.selectFrom('holds').selectAll().orderBy('id', 'desc').limit(limit)
+  if (before !== undefined) all = all.where('id', '<', before)
+  const queries = room
+    ? byKind([room]).map(([kind, names]) => all.where('room_kind', '=', kind).where('room', 'in', names))
+    : [all]
+  const found = await Promise.all(
+    queries.flatMap((query) => current(query, now)).map((query) => query.execute()),
+  )
+  return found
+    .flat()
+    .sort((a, b) => (a.id > b.id ? -1 : 1))
+    .slice(0, limit)
 }

@@ -1,10 +1,8 @@
 import type { SelectQueryBuilder } from 'kysely'
+import { CLOCK_DOUBT_MS } from '../clock.ts'
 import { PENDING } from './pending.ts'
 import type { Db, EndingRow, SessionRow, Tables, Trx } from './schema.ts'
-import { namesIn } from './sessions.ts'
-
-// As in the worker: a session that had begun by then, give or take, is the ending's business.
-export const CLOCK_DOUBT_MS = 2000
+import { namesIn } from './session-names.ts'
 
 /** The pending endings of a session or of the room that it is in, the earliest first: that one is in force. */
 export function pendingFor(db: Db | Trx, session: SessionRow | { id: string }): Promise<EndingRow[]> {
@@ -21,6 +19,7 @@ export function pendingFor(db: Db | Trx, session: SessionRow | { id: string }): 
           eb.and([
             eb('target_kind', '=', kind),
             eb('target_id', '=', id),
+            // As in the worker: a session that had begun by then, give or take, is the ending's business.
             eb('due_at', '>=', startedAt - CLOCK_DOUBT_MS),
           ]),
         ),

@@ -48,7 +48,7 @@ const LOOK_AGAIN_MS = 50
 
 /** What became of a request to store or change an ending. */
 export type Answer =
-  | { ending: EndingRow; replayed?: boolean; replaced?: boolean }
+  | { ending: EndingRow; replayed?: boolean; replaced?: boolean; takenBack?: EndingRow[] }
   | { obstacle: Obstacle | 'idempotency-mismatch' }
 
 /**
@@ -82,9 +82,7 @@ export class Ledger {
       return this.#change(request, async (trx, now) =>
         first(await putEndings(trx, [wish], now, this.warnMinutes)),
       )
-    const answer = await this.#puts.add(wish)
-    if ('ending' in answer) this.announce(answer.ending)
-    return answer
+    return this.#announced(await this.#puts.add(wish))
   }
 
   move(id: string, caller: Caller, to: Move, request?: IdempotentRequest): Promise<Answer> {
@@ -265,8 +263,12 @@ export class Ledger {
     request: IdempotentRequest | undefined,
     work: (trx: Trx, now: number) => Promise<Answer>,
   ): Promise<Answer> {
-    const answer = await this.write((trx, now) => once(trx, request, now, () => work(trx, now)))
-    if ('ending' in answer) this.announce(answer.ending)
+    return this.#announced(await this.write((trx, now) => once(trx, request, now, () => work(trx, now))))
+  }
+
+  #announced(answer: Answer): Answer {
+    if ('ending' in answer)
+      for (const ending of [answer.ending, ...(answer.takenBack ?? [])]) this.announce(ending)
     return answer
   }
 

@@ -1,18 +1,39 @@
 import { EventEmitter } from 'node:events'
-import { namesOf, type Rule, Rules, type SeenSession } from '../time-limits/rules.ts'
+import { DEFAULT, type RoomNames, type Rule, Rules, type SeenSession } from '../time-limits/rules.ts'
 import type { Warning } from '../time-limits/warnings.ts'
+import { Closures } from './closures.ts'
 import type { Caller } from './endings.ts'
 import { translated } from './errors.ts'
-import { activeHolds, findHold, holdOfEnding, liftHolds, listHolds, nameOf } from './holds.ts'
+import { findHold, holdOfEnding, isAnyInForce, listHolds } from './holds.ts'
 import { allFor, pendingFor, pendingLike, sessionsOf } from './in-force.ts'
 import type { Ledger } from './ledger.ts'
+import { carryOn, noteChange, unfinishedChanges } from './limit-changes.ts'
 import type { Db, EndingRow, Engine, HoldRow, SessionRow, TimeLimitRow, Trx, WarningRow } from './schema.ts'
-import { applyRules, knownSession, type Noticed, namesIn, noticeSessions } from './sessions.ts'
+import type { Noticed } from './session-limits.ts'
+import { namesIn } from './session-names.ts'
+import { knownSession, noticeSessions } from './sessions.ts'
 import { claimSweep, requestSweep } from './sweeps.ts'
-import { deleteRule, findRule, listRules, loadRules, putRule, type RuleChanged } from './time-limits.ts'
+import {
+  deleteRule,
+  findRule,
+  isAnyRule,
+  listRules,
+  putRule,
+  type RuleChanged,
+  rulesNaming,
+} from './time-limits.ts'
+import { roomsToWarn } from './warned-rooms.ts'
 import { finishWarning, markWarning, nextWarning, warningsOf } from './warnings.ts'
 
-const MOST_HOLDS = 10_000
+// As many as somebody on call can take in.
+const MOST_HOLDS_SHOWN = 100
+
+/** A rule that was set or removed, and what that has done so far; `trouble` where it is still to be carried through. */
+export interface RuleChange {
+  changed: RuleChanged
+  noticed: Noticed[]
+  trouble?: unknown
+}
 
 /** The part of the ledger that is about time limits: rules, the sessions under them, warnings, and rooms kept closed. */
 export class Limits {
@@ -27,11 +48,6 @@ export class Limits {
     this.#db = db
     this.#engine = engine
     this.#byDefault = byDefault
-  }
-
-  /** Every rule, for whoever has to find the one for a room. */
-  async rules(): Promise<Rules> {
-    return translated(this.#rules(this.#db))
   }
 
   /** Tells `listener` that there may be more to look for than before. */
@@ -59,34 +75,45 @@ export class Limits {
   async notice(sessions: SeenSession[]): Promise<Noticed[]> {
     return this.#announced(
       await this.#ledger.write(async (trx, now) =>
-        noticeSessions(trx, sessions, await this.#rules(trx), now),
+        noticeSessions(trx, this.#engine, sessions, await this.#rulesNaming(trx, sessions), now),
       ),
     )
   }
 
   /** What the configuration's default means for sessions that are known already: it may have changed since. */
   async bringUpToDate(): Promise<void> {
-    await this.#ledger.write((trx, now) => requestSweep(trx, now))
-    await this.#applyRules()
+    await this.#ledger.write(async (trx, now) => {
+      await requestSweep(trx, now)
+      await noteChange(trx, DEFAULT, now)
+    })
+    await this.finishChanges()
   }
 
-  /** The rule that holds for a session; undefined for none and for the default. */
+  /** What changes of rules have left to do: whoever began to carry them through was interrupted. */
+  async finishChanges(): Promise<Noticed[]> {
+    const noticed: Noticed[] = []
+    for (const room of await translated(unfinishedChanges(this.#db))) await this.#carryThrough(room, noticed)
+    return noticed
+  }
+
+  /** The rule that decides for a session; undefined for none and for the default. */
   async ruleFor(session: SessionRow): Promise<TimeLimitRow | undefined> {
-    const rule = (await this.rules()).of(namesIn(session))
+    const names = namesIn(session)
+    const rule = (await translated(this.#rulesNaming(this.#db, [names]))).of(names)
     return rule && this.findRule(rule.room)
   }
 
   /** The holds in force or to come on a session's room. */
-  async holdsFor(session: SessionRow): Promise<HoldRow[]> {
-    const names = namesOf(namesIn(session))
-    const holds = await translated(listHolds(this.#db, this.#ledger.clock.now(), undefined, MOST_HOLDS))
-    return holds.filter((hold) => names.includes(nameOf(hold)))
+  holdsFor(session: SessionRow): Promise<HoldRow[]> {
+    const now = this.#ledger.clock.now()
+    return translated(listHolds(this.#db, now, undefined, MOST_HOLDS_SHOWN, namesIn(session)))
   }
 
-  /** Whether there is a rule or a hold for which sessions have to be looked for. */
-  async isNeeded(): Promise<boolean> {
-    const [rules, holds] = await Promise.all([this.rules(), this.holds()])
-    return rules.any || holds.length > 0
+  /** Whether there is a rule or a hold for which sessions have to be looked for; for the room of a UUID, where one is given. */
+  async isNeeded(roomId?: string): Promise<boolean> {
+    if (this.#byDefault) return true
+    const isHeld = () => isAnyInForce(this.#db, this.#ledger.clock.now(), roomId)
+    return translated(isAnyRule(this.#db, roomId).then((isRuled) => isRuled || isHeld()))
   }
 
   /** Takes the next sweep, if it is due. Returns when the next one is (epoch ms). */
@@ -100,10 +127,6 @@ export class Limits {
     this.#events.emit('change')
   }
 
-  holds(): Promise<HoldRow[]> {
-    return translated(activeHolds(this.#db, this.#ledger.clock.now()))
-  }
-
   listHolds(before: string | undefined, limit: number) {
     return translated(listHolds(this.#db, this.#ledger.clock.now(), before, limit))
   }
@@ -112,17 +135,17 @@ export class Limits {
     return translated(holdOfEnding(this.#db, id))
   }
 
-  /** Opens a room again; by its owner or an operator. */
+  /** Opens a room again; by its owner or an operator. `takenBack` are the endings that only this hold has asked for. */
   async liftHold(
     id: string,
     caller: Caller,
-  ): Promise<{ hold: HoldRow } | { obstacle: 'not-found' | 'forbidden' }> {
+  ): Promise<{ hold: HoldRow; takenBack: EndingRow[] } | { obstacle: 'not-found' | 'forbidden' }> {
     return this.#ledger.write(async (trx, now) => {
       const hold = await findHold(trx, id)
       if (!hold) return { obstacle: 'not-found' }
       if (hold.requested_by !== caller.name && !caller.operator) return { obstacle: 'forbidden' }
-      const [lifted] = await liftHolds(trx, { id: hold.id }, caller.name, now)
-      return lifted ? { hold: lifted } : { obstacle: 'not-found' }
+      const { holds, endings } = await new Closures(trx, now).lift({ id: hold.id }, caller.name)
+      return holds[0] ? { hold: holds[0], takenBack: endings } : { obstacle: 'not-found' }
     })
   }
 
@@ -136,6 +159,17 @@ export class Limits {
 
   finishWarning(ending: EndingRow, warning: Warning, result: WarningRow['result']) {
     return this.#ledger.write((trx, now) => finishWarning(trx, ending, warning, result, now))
+  }
+
+  /** See `roomsToWarn`: which of the rooms may be told of it. */
+  roomsToWarn(ending: EndingRow, warning: Warning, rooms: string[]): Promise<string[]> {
+    return this.#ledger.write((trx, now) => roomsToWarn(trx, this.#engine, ending, warning, rooms, now))
+  }
+
+  /** The rooms of live sessions that are known by the friendly URL or external id that an ending names. */
+  async knownRooms(ending: EndingRow): Promise<string[]> {
+    const rows = await translated(sessionsOf(this.#db, ending))
+    return [...new Set(rows.flatMap((row) => ('room_id' in row && row.room_id) || []))]
   }
 
   warningsOf(id: string) {
@@ -169,37 +203,38 @@ export class Limits {
     )
   }
 
-  async #rules(db: Db | Trx): Promise<Rules> {
-    return new Rules(await loadRules(db, this.#ledger.warnMinutes), this.#byDefault)
+  async #rulesNaming(db: Db | Trx, rooms: RoomNames[]): Promise<Rules> {
+    const engine = db === this.#db ? undefined : this.#engine
+    return new Rules(await rulesNaming(db, rooms, this.#ledger.warnMinutes, engine), this.#byDefault)
   }
 
-  async #changeRules(
-    change: (trx: Trx, now: number) => Promise<RuleChanged>,
-  ): Promise<{ changed: RuleChanged; noticed: Noticed[] }> {
+  async #changeRules(change: (trx: Trx, now: number) => Promise<RuleChanged>): Promise<RuleChange> {
     const changed = await this.#ledger.write(async (trx, now) => {
       const result = await change(trx, now)
-      // Sessions that began before the rule are found by the next sweep, which need not wait for its turn.
-      if ('rule' in result) await requestSweep(trx, now)
+      if ('rule' in result) {
+        await noteChange(trx, result.rule.room, now)
+        // Sessions that began before the rule are found by the next sweep, which need not wait for its turn.
+        await requestSweep(trx, now)
+      }
       return result
     })
     if ('obstacle' in changed) return { changed, noticed: [] }
-    const noticed = await this.#applyRules(changed.rule.room)
+    // The rule is what was asked for, and it is stored; what it means is taken up again by whoever listens.
+    const noticed: Noticed[] = []
+    const trouble: unknown = await this.#carryThrough(changed.rule.room, noticed).catch((error) => error)
     this.#events.emit('change')
-    return { changed, noticed }
+    return { changed, noticed, ...(trouble === undefined ? {} : { trouble }) }
   }
 
-  /** To every session that is known to be live. Cut short by a crash, it is done by the start after it. */
-  async #applyRules(room?: string): Promise<Noticed[]> {
-    const noticed: Noticed[] = []
-    let after: string | undefined
-    do {
-      const page = await this.#ledger.write(async (trx, now) =>
-        applyRules(trx, await this.#rules(trx), now, { room, after }),
+  /** To every session that is known to be live in the room, each page with how far that is in a transaction of its own. */
+  async #carryThrough(room: string, noticed: Noticed[]): Promise<void> {
+    for (let isDone = false; !isDone; ) {
+      const page = await this.#ledger.write((trx, now) =>
+        carryOn(trx, this.#engine, room, (sessions) => this.#rulesNaming(trx, sessions.map(namesIn)), now),
       )
       noticed.push(...this.#announced(page.noticed))
-      after = page.next
-    } while (after !== undefined)
-    return noticed
+      isDone = page.isDone
+    }
   }
 
   #announced(noticed: Noticed[]): Noticed[] {

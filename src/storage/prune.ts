@@ -52,6 +52,7 @@ export async function pruneBatch(trx: Trx, engine: Engine, before: number, now: 
     await pruneOld(trx, engine, 'subjects', 'matters_until', before),
     await pruneOld(trx, engine, 'sessions', 'seen_at', before),
     await pruneOld(trx, engine, 'holds', 'coalesce(lifted_at, until_at)', before),
+    await pruneOld(trx, engine, 'warned_rooms', 'warned_at', before),
   ]
   return [endings.numDeletedRows, keys.numDeletedRows, ...others].some((removed) => removed >= BATCH)
 }
@@ -60,7 +61,7 @@ export async function pruneBatch(trx: Trx, engine: Engine, before: number, now: 
 async function pruneOld(
   trx: Trx,
   engine: Engine,
-  table: 'events' | 'subjects' | 'sessions' | 'holds',
+  table: 'events' | 'subjects' | 'sessions' | 'holds' | 'warned_rooms',
   time: string,
   before: number,
 ): Promise<bigint> {

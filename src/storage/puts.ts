@@ -1,14 +1,19 @@
 import type { CompiledQuery } from 'kysely'
 import { type Instruction, targetColumns } from '../ending.ts'
 import { nextWarningAt } from '../time-limits/warnings.ts'
+import { Closures } from './closures.ts'
 import { newClaim } from './endings.ts'
-import { liftHolds, openHold } from './holds.ts'
 import { newId } from './ids.ts'
 import { PENDING } from './pending.ts'
 import type { EndingRow, Trx } from './schema.ts'
 
-/** What became of an instruction: `in-progress` where the pending one with its key is being carried out just now. */
-export type Stored = { ending: EndingRow; replaced: boolean } | { obstacle: 'in-progress' }
+/**
+ * What became of an instruction: `in-progress` where the pending one with its key is being carried out just now.
+ * `takenBack` are endings that only the hold of the replaced one has asked for.
+ */
+export type Stored =
+  | { ending: EndingRow; replaced: boolean; takenBack?: EndingRow[] }
+  | { obstacle: 'in-progress' }
 
 // Compiling a statement costs more than running it, so there are these and no others, each compiled once.
 const ROWS_IN_ONE = [64, 16, 4, 1] as const
@@ -22,6 +27,7 @@ export async function putEndings(
   wishes: Instruction[],
   now: number,
   warnMinutes: number[] = [],
+  closures = new Closures(trx, now),
 ): Promise<Stored[]> {
   const rows = wishes.map((wish) => newRow(wish, now, wish.warnMinutes ?? warnMinutes))
   const answers: Stored[] = []
@@ -30,18 +36,21 @@ export async function putEndings(
     answers.push(...(await putTogether(trx, rows.slice(from, from + count), now)))
     from += count
   }
-  for (const [i, answer] of answers.entries()) await keepClosed(trx, wishes[i] as Instruction, answer, now)
+  for (const [i, answer] of answers.entries()) await keepClosed(closures, wishes[i] as Instruction, answer)
   return answers
 }
 
 /** The hold that an instruction asks for, in the place of the one that the replaced ending had. */
-async function keepClosed(trx: Trx, wish: Instruction, answer: Stored, now: number): Promise<void> {
+async function keepClosed(closures: Closures, wish: Instruction, answer: Stored): Promise<void> {
   if ('obstacle' in answer) return
   const { ending, replaced } = answer
-  if (replaced) await liftHolds(trx, { endingId: ending.id }, wish.requestedBy, now)
+  if (replaced) {
+    const { endings } = await closures.lift({ endingId: ending.id }, wish.requestedBy)
+    if (endings.length > 0) answer.takenBack = endings
+  }
   if (!wish.hold) return
   const { requestedBy, reason, subject, target: room, hold } = wish
-  await openHold(trx, { ...hold, room, requestedBy, reason, subject }, ending.id, now)
+  await closures.open({ ...hold, room, requestedBy, reason, subject }, ending.id)
 }
 
 /** How many of the rows from `from` on one statement may take: PostgreSQL refuses to change a row twice in one. */

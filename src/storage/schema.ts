@@ -97,13 +97,20 @@ export interface SubjectsTable {
   memory: string
   /** It may be forgotten when this is long past. */
   matters_until: number
+  /** the room that a booking is for, and when; all null for what books none, the start where it was not told */
+  booked_kind: 'room' | 'external' | null
+  booked_room: string | null
+  booked_from: number | null
+  booked_until: number | null
 }
 
 /** A rule: no session in this room lasts longer. */
 export interface TimeLimitsTable {
   /** a room's UUID or friendly URL, or `external:` and its external id */
   room: string
-  owner: string
+  /** 1 where the room is named by its UUID */
+  by_id: number
+  requested_by: string
   max_minutes: number
   /** JSON; null for the default */
   warn_minutes: string | null
@@ -122,12 +129,33 @@ export interface SessionsTable {
   seen_at: number
   /** when it was seen not to be live */
   over_at: number | null
-  /** the ending that its time limit made, the rule that it was, and when that was due before anybody moved it */
-  limit_ending: string | null
-  limit_room: string | null
-  limit_due: number | null
-  /** the ending that a hold on its room made */
-  hold_ending: string | null
+}
+
+/** The ending that one party's rules have made for a session. */
+export interface SessionLimitsTable {
+  session: string
+  requested_by: string
+  ending_id: string
+  /** the rule that it was, and when that was due before anybody moved it */
+  room: string
+  due_at: number
+}
+
+/** The ending that one party's holds have made for a session; of several holds, one stands for it. */
+export interface SessionHoldsTable {
+  session: string
+  requested_by: string
+  hold_id: string
+  ending_id: string
+}
+
+/** The rule of a room has changed, and not every session that it is about is in line with it. */
+export interface LimitChangesTable {
+  /** as the rule names it; empty for the default */
+  room: string
+  /** the last session that was brought in line */
+  after_session: string
+  changed_at: number
 }
 
 /** Marked before it is sent: a message twice annoys, a lost one does not matter. */
@@ -140,8 +168,19 @@ export interface WarningsTable {
   told_minutes: number
   marked_at: number
   sent_at: number | null
-  /** `superseded`: another ending comes first, so this one's time is not when people have to go */
-  result: 'begun' | 'sent' | 'nobody_there' | 'superseded' | 'failed'
+  /**
+   * `superseded`: another ending comes first, so this one's time is not when people have to go; `too_soon`: people were
+   * warned a moment ago, or of the same time already
+   */
+  result: 'begun' | 'sent' | 'nobody_there' | 'superseded' | 'too_soon' | 'failed'
+}
+
+/** What people in a room were told last. */
+export interface WarnedRoomsTable {
+  room: string
+  warned_at: number
+  /** JSON: the warnings of ends that are still ahead */
+  told: string
 }
 
 /** A room that is kept closed: sessions that begin in it meanwhile are ended. */
@@ -149,6 +188,8 @@ export interface HoldsTable {
   id: string
   room_kind: 'room' | 'external'
   room: string
+  /** 1 where the room is named by its UUID */
+  by_id: number
   from_at: number
   /** null: until it is lifted */
   until_at: number | null
@@ -176,7 +217,11 @@ export interface Tables {
   control: ControlTable
   time_limits: TimeLimitsTable
   sessions: SessionsTable
+  session_limits: SessionLimitsTable
+  session_holds: SessionHoldsTable
+  limit_changes: LimitChangesTable
   warnings: WarningsTable
+  warned_rooms: WarnedRoomsTable
   holds: HoldsTable
   sweeps: SweepsTable
 }
@@ -186,6 +231,7 @@ export type Trx = Transaction<Tables>
 export type EndingRow = Selectable<EndingsTable>
 export type TimeLimitRow = Selectable<TimeLimitsTable>
 export type SessionRow = Selectable<SessionsTable>
+export type SessionLimitRow = Selectable<SessionLimitsTable>
 export type HoldRow = Selectable<HoldsTable>
 export type WarningRow = Selectable<WarningsTable>
 export type AttemptRow = Selectable<AttemptsTable>

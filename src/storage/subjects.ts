@@ -1,4 +1,4 @@
-import type { EventMeaning } from '../ending.ts'
+import { type Booked, type EventMeaning, type TargetKind, targetColumns, targetOf } from '../ending.ts'
 import type { Engine, SubjectsTable, Trx } from './schema.ts'
 
 /** What is known of a subject, and how new that is. Nothing is known of one that no event was about. */
@@ -8,6 +8,7 @@ export interface Subject {
   timed: boolean
   memory: unknown
   mattersUntil: number
+  booked: Booked | undefined
 }
 
 // Before any event there could be.
@@ -17,6 +18,7 @@ const NOTHING_YET = {
   timed: 1,
   memory: 'null',
   matters_until: 0,
+  ...booking(undefined),
 }
 const ROWS_IN_ONE = 100
 
@@ -64,6 +66,10 @@ export async function saveSubjects(trx: Trx, sender: string, subjects: Map<strin
           timed: eb.ref('excluded.timed'),
           memory: eb.ref('excluded.memory'),
           matters_until: eb.ref('excluded.matters_until'),
+          booked_kind: eb.ref('excluded.booked_kind'),
+          booked_room: eb.ref('excluded.booked_room'),
+          booked_from: eb.ref('excluded.booked_from'),
+          booked_until: eb.ref('excluded.booked_until'),
         })),
       )
       .execute()
@@ -77,12 +83,38 @@ export function isNewer({ time, precedence }: EventMeaning, known: Subject, now:
   return at === known.time ? precedence >= known.precedence : at > known.time
 }
 
-function fromRow({ time, precedence, timed, memory, matters_until }: SubjectsTable): Subject {
-  return { time, precedence, timed: timed === 1, memory: JSON.parse(memory), mattersUntil: matters_until }
+function fromRow({ time, precedence, timed, memory, matters_until, ...row }: SubjectsTable): Subject {
+  const booked =
+    row.booked_kind === null
+      ? undefined
+      : {
+          room: targetOf(row.booked_kind, row.booked_room as string),
+          from: row.booked_from,
+          until: row.booked_until as number,
+        }
+  return {
+    time,
+    precedence,
+    timed: timed === 1,
+    memory: JSON.parse(memory),
+    mattersUntil: matters_until,
+    booked,
+  }
+}
+
+function booking(booked: Booked | undefined) {
+  if (!booked) return { booked_kind: null, booked_room: null, booked_from: null, booked_until: null }
+  const { target_kind, target_id } = targetColumns(booked.room)
+  return {
+    booked_kind: target_kind as Exclude<TargetKind, 'session'>,
+    booked_room: target_id,
+    booked_from: booked.from,
+    booked_until: booked.until,
+  }
 }
 
 function toRow(sender: string, name: string, subject: Subject): SubjectsTable {
-  const { time, precedence, timed, memory, mattersUntil } = subject
+  const { time, precedence, timed, memory, mattersUntil, booked } = subject
   return {
     sender,
     subject: name,
@@ -91,6 +123,7 @@ function toRow(sender: string, name: string, subject: Subject): SubjectsTable {
     timed: timed ? 1 : 0,
     memory: JSON.stringify(memory),
     matters_until: mattersUntil,
+    ...booking(booked),
   }
 }
 

@@ -1,8 +1,7 @@
+import { CLOCK_DOUBT_MS } from '../clock.ts'
 import type { Trx } from './schema.ts'
 
 const NAME = 'live'
-// The clocks of two replicas differ by some ms: that is no clock that was set back.
-const CLOCK_DOUBT_MS = 2000
 
 /** Takes the next sweep for itself, if it is due; of several replicas one does. `nextAt` is when the next is (epoch ms). */
 export async function claimSweep(
@@ -19,7 +18,7 @@ export async function claimSweep(
     .updateTable('sweeps')
     .set({ next_at: now + everyMs })
     .where('name', '=', NAME)
-    // A clock that was set back must not keep it waiting.
+    // A clock that was set back must not keep it waiting; that two replicas' clocks differ a little is no such thing.
     .where((eb) => eb.or([eb('next_at', '<=', now), eb('next_at', '>', now + everyMs + CLOCK_DOUBT_MS)]))
     .returning('next_at')
     .executeTakeFirst()

@@ -5,7 +5,7 @@ export interface Rule {
   /** a room's UUID or friendly URL, or `external:` and its external id; empty for the default */
   room: string
   /** who made it, and whose its endings are */
-  owner: string
+  requestedBy: string
   maxMinutes: number
   warnMinutes: number[] | undefined
 }
@@ -48,20 +48,20 @@ export class Rules {
     this.#byDefault = byDefault
   }
 
-  get any(): boolean {
-    return this.#byDefault !== undefined || this.#byRoom.size > 0
+  /** The rules for a room, the shortest of each party; the default's, where nobody names the room. */
+  ofEach(room: RoomNames): Rule[] {
+    const shortest = new Map<string, Rule>()
+    for (const rule of namesOf(room).flatMap((name) => this.#byRoom.get(name) ?? [])) {
+      const known = shortest.get(rule.requestedBy)
+      if (!known || rule.maxMinutes < known.maxMinutes) shortest.set(rule.requestedBy, rule)
+    }
+    if (shortest.size === 0 && this.#byDefault) return [this.#byDefault]
+    return [...shortest.values()]
   }
 
-  /** The rule for a room: of several that name it, the shortest. */
+  /** The rule that decides for a room: of several that name it, the shortest. */
   of(room: RoomNames): Rule | undefined {
-    const found = namesOf(room).flatMap((name) => this.#byRoom.get(name) ?? [])
-    return found.sort((a, b) => a.maxMinutes - b.maxMinutes)[0] ?? this.#byDefault
-  }
-
-  /** Whether a room of which only the UUID is known may have a rule. */
-  mayName(id: string): boolean {
-    if (this.#byDefault || this.#byRoom.has(roomId(id))) return true
-    return [...this.#byRoom.keys()].some((room) => !isUuid(room))
+    return this.ofEach(room).sort((a, b) => a.maxMinutes - b.maxMinutes)[0]
   }
 }
 

@@ -1,3 +1,4 @@
+import { CLOCK_DOUBT_MS } from '../clock.ts'
 import { MINUTE_MS } from './rules.ts'
 
 // Half a minute before the end nobody can do anything about it any more.
@@ -7,6 +8,27 @@ const WORTH_MS = 30_000
 export interface Warning {
   minutes: number
   toldMinutes: number
+}
+
+/** A time that people were told of: when the end is due (epoch ms), and how many minutes before it. */
+export interface Told {
+  dueAt: number
+  minutes: number
+}
+
+// A chat full of warnings is read by nobody.
+const BETWEEN_WARNINGS_MS = 2 * MINUTE_MS
+
+/** Whether people in a room may be warned at `now`: not twice within two minutes, and of the same time only once. */
+export function mayWarn(
+  before: { warnedAt: number; told: Told[] },
+  { dueAt, minutes }: Told,
+  now: number,
+): boolean {
+  const since = now - before.warnedAt
+  // A clock that was set back must not silence a room.
+  if (since > -CLOCK_DOUBT_MS && since < BETWEEN_WARNINGS_MS) return false
+  return !before.told.some((told) => told.dueAt === dueAt && told.minutes === minutes)
 }
 
 /**

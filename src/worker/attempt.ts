@@ -1,3 +1,4 @@
+import { CLOCK_DOUBT_MS } from '../clock.ts'
 import { isStartKnown, type ListedSession, type LiveSession } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import {
@@ -38,9 +39,6 @@ export interface AttemptTools {
   listing: SharedListing
   context: CallContext
 }
-
-// The two clocks (ours, and the one that wrote start_time) need not agree to the second.
-const CLOCK_DOUBT_MS = 2000
 
 interface Found {
   sessions: string[]

@@ -4,11 +4,9 @@ import { isStartKnown } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { roomId } from '../ending.ts'
-import { nameOf } from '../storage/holds.ts'
 import type { Limits } from '../storage/limits-ledger.ts'
-import type { Noticed } from '../storage/sessions.ts'
+import type { Noticed } from '../storage/session-limits.ts'
 import { formatTime } from '../time.ts'
-import { isUuid } from '../time-limits/rules.ts'
 import { RANK } from './budget.ts'
 import { type CallGate, CallsHeldError } from './call-gate.ts'
 
@@ -91,6 +89,7 @@ export class Sweeper {
     const { limits, everyMs } = this.#options
     // Of a session that begins from now on, this sweep may know nothing.
     this.#isSweepRequested = false
+    this.#report(await limits.finishChanges())
     if (!(await limits.isNeeded())) return this.#clock.now() + everyMs
     const { claimed, nextAt } = await limits.claimSweep(everyMs)
     if (claimed) await this.#sweep()
@@ -106,10 +105,7 @@ export class Sweeper {
 
   async #lookAt({ session, room }: Started): Promise<void> {
     const { limits, digitalSamba } = this.#options
-    const [rules, holds] = await Promise.all([limits.rules(), limits.holds()])
-    const mayBe = (name: string) => room === undefined || name === roomId(room) || !isUuid(name)
-    const mayBeHeld = holds.some((hold) => mayBe(nameOf(hold)))
-    if (!mayBeHeld && !(room === undefined ? rules.any : rules.mayName(room))) return
+    if (!(await limits.isNeeded(room === undefined ? undefined : roomId(room)))) return
     const found = await digitalSamba.session(session, this.#context())
     if (found.live && isStartKnown(found)) this.#report(await limits.notice([found]))
   }

@@ -1,14 +1,14 @@
 import type { Logger } from 'pino'
 import { type Clock, sleepUntil } from '../clock.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
-import { NotFoundError } from '../digital-samba/errors.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { Limits } from '../storage/limits-ledger.ts'
-import type { EndingRow } from '../storage/schema.ts'
+import type { EndingRow, WarningRow } from '../storage/schema.ts'
 import { type Warning, warningText } from '../time-limits/warnings.ts'
 import { Background, type Next } from './background.ts'
 import { RANK } from './budget.ts'
 import type { CallGate } from './call-gate.ts'
+import { ChatRooms, nobodyThere } from './chat-rooms.ts'
 import type { SharedListing } from './listing.ts'
 
 export interface WarnerOptions {
@@ -27,16 +27,21 @@ const MOST_AT_ONCE = 4
 // How long one may wait for the call budget: after that the minutes it tells are no longer right.
 const PATIENCE_MS = 30_000
 
-/** Writes warnings into the chats of sessions that are going to be ended. Each is marked before it is sent. */
+/**
+ * Writes warnings into the chats of sessions that are going to be ended. Each is marked before it is sent: first for its
+ * ending, then for the room, since other endings may have warned there a moment ago.
+ */
 export class Warner {
   readonly #options: WarnerOptions
   readonly #clock: Clock
   readonly #background: Background
+  readonly #rooms: ChatRooms
 
   constructor(options: WarnerOptions) {
     this.#options = options
     this.#clock = options.ledger.clock
     const { log } = options
+    this.#rooms = new ChatRooms({ ...options, clock: this.#clock })
     this.#background = new Background({ clock: this.#clock, log, name: 'warner', mostAtOnce: MOST_AT_ONCE })
   }
 
@@ -70,20 +75,21 @@ export class Warner {
     if (result !== 'failed') log.info({ ending: ending.id, minutes, toldMinutes }, `warning.${result}`)
   }
 
-  async #send(ending: EndingRow, warning: Warning): Promise<'sent' | 'nobody_there' | 'superseded'> {
+  async #send(ending: EndingRow, warning: Warning): Promise<WarningRow['result']> {
     const { digitalSamba, limits, text } = this.#options
     const first = await limits.inForce(ending)
     if (first && first.id !== ending.id && first.due_at < ending.due_at) return 'superseded'
     const done = new AbortController()
     const signal = this.#whileRight(ending, done.signal)
+    const context = this.#context(ending, signal)
     let sent = false
     try {
-      for (const room of await this.#roomsOf(ending, signal)) {
+      const rooms = await this.#rooms.of(ending, context)
+      const allowed = await limits.roomsToWarn(ending, warning, rooms)
+      if (rooms.length > 0 && allowed.length === 0) return 'too_soon'
+      for (const room of allowed) {
         const message = warningText(text, warning, ending.due_at)
-        const isThere = await digitalSamba.chat(room, message, this.#context(ending, signal)).then(
-          () => true,
-          (error) => nobodyThere(error),
-        )
+        const isThere = await digitalSamba.chat(room, message, context).then(() => true, nobodyThere)
         sent ||= isThere
       }
     } finally {
@@ -100,30 +106,9 @@ export class Warner {
     return AbortSignal.any([this.#background.stopping, due.signal])
   }
 
-  async #roomsOf(ending: EndingRow, signal: AbortSignal): Promise<string[]> {
-    const { limits, digitalSamba, listing } = this.#options
-    const { target_kind: kind, target_id: id } = ending
-    if (kind === 'room') return [id]
-    if (kind === 'external') {
-      const live = await listing.sessions(id, this.#clock.now(), () =>
-        digitalSamba.liveSessions(undefined, this.#context(ending, signal)),
-      )
-      return [...new Set(live.flatMap(({ roomId }) => roomId ?? []))]
-    }
-    const known = (await limits.knownSession(id))?.room_id
-    if (known) return [known]
-    const found = await digitalSamba.session(id, this.#context(ending, signal)).catch(nobodyThere)
-    return found !== false && found.live && found.roomId !== null ? [found.roomId] : []
-  }
-
   #context(ending: EndingRow, signal: AbortSignal): CallContext {
     const { gate } = this.#options
     const admit = async () => (await gate.permit({ rank: RANK.warning, at: ending.due_at }, signal)).spend()
     return { signal, admit, made: gate.observe.bind(gate) }
   }
-}
-
-function nobodyThere(error: unknown): false {
-  if (error instanceof NotFoundError) return false
-  throw error
 }

@@ -99,31 +99,47 @@ onEveryEngine(t, 'minutes on top stay on top, and what was cancelled stays cance
   t.equal(cancelled?.live, true)
 })
 
-onEveryEngine(t, 'of several rules the shortest holds, and its owner has the ending', async (t, url) => {
-  const { live, rule, remove, limited, of, request } = await startRules(t, url)
-  const session = live({ friendlyUrl: 'room', externalId: 'Raum ü' })
-  const { id } = session
-  await rule('room', 50)
-  const first = await limited(id, 50)
-  await rule('external:Raum ü', 40, 'billing')
-  const second = await limited(id, 40)
-  t.match(second, { requestedBy: 'billing', metadata: { rule: 'external:Raum ü' } })
-  t.match(await of(id), [{ id: second.id }, { id: first.id, state: 'cancelled' }])
-  const patch = (as: 'booking' | 'billing') =>
-    request('PATCH', `/v1/endings/${second.id}`, { body: { extendMinutes: 1 }, as })
-  t.equal((await patch('booking')).statusCode, 403)
-  t.equal((await patch('billing')).statusCode, 200)
-  await rule(session.room.id.toUpperCase(), 30, 'billing')
-  t.match(await limited(id, 31), { id: second.id, metadata: { rule: session.room.id } })
-  await rule('room', 30)
-  t.match(await limited(id, 31), { id: second.id }, 'as short, and no shorter')
-  await remove(session.room.id, 'ops')
-  t.match(await limited(id, 30), { requestedBy: 'booking', metadata: { rule: 'room' } })
-  await rule('room', 90, 'ops')
-  t.match(await limited(id, 40), { requestedBy: 'billing' })
-  await remove('external:Raum ü', 'billing')
-  t.match(await limited(id, 90), { requestedBy: 'booking' }, 'also where an operator has changed it')
-})
+onEveryEngine(
+  t,
+  'each owner’s rules have an ending of their own, and the earliest is in force',
+  async (t, url) => {
+    const { live, rule, remove, limited, of, request, ending, due } = await startRules(t, url)
+    const session = live({ friendlyUrl: 'room', externalId: 'Raum ü' })
+    const { id } = session
+    await rule('room', 50)
+    const mine = await limited(id, 50)
+    await rule('external:Raum ü', 40, 'billing')
+    const theirs = await limited(id, 40)
+    t.match(theirs, { requestedBy: 'billing', metadata: { rule: 'external:Raum ü' } })
+    const both = async (my: number, their: number) =>
+      t.match(await of(id), [
+        { id: theirs.id, state: 'pending', dueAt: due(their), requestedBy: 'billing', key: `limit:${id}` },
+        { id: mine.id, state: 'pending', dueAt: due(my), requestedBy: 'booking', key: `limit:${id}` },
+      ])
+    await both(50, 40)
+    const patch = (as: 'booking' | 'billing', extendMinutes: number) =>
+      request('PATCH', `/v1/endings/${theirs.id}`, { body: { extendMinutes }, as })
+    t.equal((await patch('booking', 1)).statusCode, 403)
+    t.match((await patch('billing', 1)).json(), { inForce: { ending: theirs.id } })
+    t.match((await patch('billing', 1440)).json(), { inForce: { ending: mine.id, dueAt: due(50) } })
+    await both(50, 1481)
+    await rule(session.room.id.toUpperCase(), 30, 'billing')
+    t.match((await ending(theirs.id)).metadata, { rule: session.room.id }, 'of its own rules the shortest')
+    await both(50, 1471)
+    await rule('room', 30)
+    await both(30, 1471)
+    await remove(session.room.id, 'ops')
+    await both(30, 1481)
+    await rule('room', 90, 'ops')
+    t.match((await request('GET', '/v1/time-limits/room')).json(), { requestedBy: 'booking', maxMinutes: 90 })
+    await both(90, 1481)
+    await remove('external:Raum ü', 'billing')
+    t.match(await of(id), [
+      { id: theirs.id, state: 'cancelled' },
+      { id: mine.id, state: 'pending', dueAt: due(90) },
+    ])
+  },
+)
 
 onEveryEngine(t, 'what is being carried out is left to it', async (t, url) => {
   const { live, rule, remove, of, sandbox } = await startRules(t, url)

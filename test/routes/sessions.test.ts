@@ -10,7 +10,8 @@ async function startSessions(t: Test, databaseUrl: string) {
   const scene = await startScene(t, { databaseUrl })
   const { request, sandbox, ask, ending } = scene
   const live = (room: NewRoom = {}) => sandbox.startSession({ room: sandbox.createRoom(room).id })
-  const view = async (id: string) => (await request('GET', `/v1/sessions/${id}`, { as: 'billing' })).json()
+  const view = async (id: string, query = '') =>
+    (await request('GET', `/v1/sessions/${id}${query}`, { as: 'billing' })).json()
   const why = async ({ id }: Session) => (await view(id)).why
   const over = (id: string) => until(async () => (await ending(id)).state !== 'pending' && ending(id))
   /** An ending that is due now, once it is over. */
@@ -21,10 +22,11 @@ async function startSessions(t: Test, databaseUrl: string) {
 }
 
 onEveryEngine(t, 'of a live session everything is told', async (t, databaseUrl) => {
-  const { live, view, request, at, ask, sandbox, down } = await startSessions(t, databaseUrl)
-  const session = live({ friendlyUrl: 'room', externalId: 'ext' })
+  const { view, request, at, now, ask, sandbox, down } = await startSessions(t, databaseUrl)
+  const { id: named } = sandbox.createRoom({ friendlyUrl: 'room', externalId: 'ext' })
+  const session = sandbox.startSession({ room: named, startTime: now - 60_000 })
   sandbox.enter('room')
-  const rule = { maxMinutes: 50, warnMinutes: [50, 10] }
+  const rule = { maxMinutes: 50, warnMinutes: [49, 10] }
   await request('PUT', '/v1/time-limits/room', { body: rule })
   const told = await until(
     async () => (await view(session.id)).endings?.[0]?.warnings?.[0]?.sentAt && view(session.id),
@@ -48,12 +50,13 @@ onEveryEngine(t, 'of a live session everything is told', async (t, databaseUrl) 
     participants: 2,
     overAt: null,
     inForce: { ending: limit.id, dueAt: limit.dueAt, requestedBy: 'booking', reason: 'time_limit' },
+    endedBy: null,
     why: `It will be ended at ${limit.dueAt} because booking asked for it (time_limit)`,
     rule: { room: 'room', requestedBy: 'booking', ...rule },
     holds: [{ ending: room.id, target: { roomExternalId: 'ext' }, requestedBy: 'billing' }],
     endings: [
       { id: room.id, holdUntil: at(2 * HOUR) },
-      { id: limit.id, warnings: [{ minutes: 50 }] },
+      { id: limit.id, warnings: [{ minutes: 49 }] },
     ],
   })
   t.equal(Date.parse(limit.dueAt) - Date.parse(startedAt), 50 * 60_000)
@@ -98,10 +101,19 @@ onEveryEngine(t, 'why it ended, or did not', async (t, databaseUrl) => {
   sandbox.inject({ kind: 'status', status: 400, operation: 'room-sessions' })
   await endNow({ room: 'room' })
   t.match(await why(first), /^It ended because booking/, 'by an ending of its room')
+  t.match(await view(first.id), {
+    endedBy: { requestedBy: 'booking', reason: 'why' },
+    endings: [{ target: { room } }],
+  })
+  t.equal((await view(first.id)).endings.length, 1)
+  t.equal((await view(first.id, '?include=room')).endings.length, 2)
   const next = start(Date.parse(at(60_000)))
   t.equal(await why(next), 'Nobody has asked for its end.', 'what its room was due before is not about it')
   const later = await ask({ target: { room }, dueAt: at(HOUR) })
-  t.match(await view(next.id), { inForce: { ending: later.id }, why: /^It will be ended at/ })
+  const ahead = await view(next.id)
+  t.match(ahead, { inForce: { ending: later.id }, endedBy: null, why: /^It will be ended at/ })
+  t.match(ahead.endings, [{ id: later.id }], 'what is pending for its room is about it')
+  t.equal(ahead.endings.length, 1)
   sandbox.endSession(next.id)
   t.match(await view(next.id), { inForce: null, why: itself }, 'not by what has ended another')
 
@@ -153,16 +165,28 @@ onEveryEngine(t, 'why it is still on, though it was to be ended', async (t, data
 })
 
 onEveryEngine(t, 'a busy room does not hide what a session’s own endings did', async (t, databaseUrl) => {
-  const { live, view, endNow, ask, at } = await startSessions(t, databaseUrl)
+  const { live, view, endNow, ask, at, request } = await startSessions(t, databaseUrl)
   const session = live({ friendlyUrl: 'busy' })
   const own = await endNow({ session: session.id })
   const room = { target: { room: 'busy' } }
   const some = Array.from({ length: 110 }, (_, i) => ask({ ...room, dueAt: at(HOUR + i) }))
   await Promise.all(some)
-  const { why, endings } = await view(session.id)
+  const { why, endings, endedBy } = await view(session.id)
   t.match(why, /^It ended because booking asked for it \(why\)/)
-  t.equal(endings.length, 101)
-  t.equal(endings.at(-1).id, own.id)
+  t.same(endedBy, { id: own.id, requestedBy: 'booking', reason: 'why' })
+  t.same(
+    endings.map(({ id }: { id: string }) => id),
+    [own.id],
+    'others of its room only where they are asked for',
+  )
+  const whole = await view(session.id, '?include=room')
+  t.equal(whole.endings.length, 101)
+  t.equal(whole.endings.at(-1).id, own.id)
+  t.same(whole.endedBy, endedBy)
+  for (const query of ['?include=all', '?include=', '?room=1', '?include=room&include=room'])
+    isProblem(t, await request('GET', `/v1/sessions/${session.id}${query}`), 422, 'invalid', [
+      query.startsWith('?room') ? '/room' : '/include',
+    ])
 })
 
 onEveryEngine(t, 'lateness counts from the time it was due in the end', async (t, databaseUrl) => {

@@ -104,6 +104,8 @@ const MISTAKES: [method: string, url: string, body: unknown, pointers: string[]]
     (minutes) => ['PUT', path('room'), { ...good, warnMinutes: [5, minutes] }, ['/warnMinutes/1']] as never,
   ),
   ['PUT', path('room'), { ...good, warnMinutes: [2, 2] }, ['/warnMinutes']],
+  ['PUT', path('room'), { maxMinutes: 5, warnMinutes: [10] }, ['/warnMinutes/0']],
+  ['PUT', path('room'), { maxMinutes: 5, warnMinutes: [4, 5, 2, 6] }, ['/warnMinutes/1', '/warnMinutes/3']],
   ['PUT', path('room'), { ...good, warnMinutes: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] }, ['/warnMinutes']],
   ['PUT', path('room'), { ...good, requestedBy: 'billing' }, ['/requestedBy']],
   ['PUT', path('room'), { maxMinutes: 0, warnMinutes: 1, x: 1 }, ['/maxMinutes', '/warnMinutes', '/x']],
@@ -139,4 +141,6 @@ onEveryEngine(t, 'every mistake is named', async (t, databaseUrl) => {
       isProblem(t, await request(method, url, sent), 422, 'invalid', pointers)
     })
   t.same((await request('GET', '/v1/time-limits')).json().data, [])
+  const late = await request('PUT', path('room'), { body: { maxMinutes: 5, warnMinutes: [10] } })
+  t.match(late.json().detail, /^\/warnMinutes\/0 must be less than maxMinutes \(5\): /)
 })

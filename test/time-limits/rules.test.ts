@@ -4,9 +4,9 @@ import { isUuid, namesOf, type RoomNames, type Rule, Rules } from '../../src/tim
 
 const UUID = 'edb7a1cb-0627-44ed-9ae4-62a344d6e8a9'
 const OTHER = '01234567-89ab-cdef-0123-456789abcdef'
-const rule = (room: string, maxMinutes: number, owner = 'booking'): Rule => ({
+const rule = (room: string, maxMinutes: number, requestedBy = 'booking'): Rule => ({
   room,
-  owner,
+  requestedBy,
   maxMinutes,
   warnMinutes: undefined,
 })
@@ -45,21 +45,21 @@ t.test('the rule of a room is the shortest that names it, and the default where 
   t.same(new Rules([rule('room', 90)], BY_DEFAULT).of(room), rule('room', 90), 'also where it is longer')
 })
 
-t.test('whether a session has to be looked up is decided by what could name its room', async (t) => {
-  const cases: [what: string, rules: Rule[], byDefault: Rule | undefined, may: boolean][] = [
-    ['no rules', [], undefined, false],
-    ['a default', [], BY_DEFAULT, true],
-    ['its UUID', [rule(UUID, 5)], undefined, true],
-    ['another UUID', [rule(OTHER, 5)], undefined, false],
-    ['a friendly URL, which may be its own', [rule(OTHER, 5), rule('room', 5)], undefined, true],
-    ['an external id', [rule('external:x', 5)], undefined, true],
-    ['an external id that is a UUID', [rule(`external:${OTHER}`, 5)], undefined, true],
-  ]
-  for (const [what, rules, byDefault, may] of cases) {
-    t.equal(new Rules(rules, byDefault).mayName(UUID), may, what)
-    t.equal(new Rules(rules, byDefault).mayName(UUID.toUpperCase()), may, `${what}, in capitals`)
-    t.equal(new Rules(rules, byDefault).any, rules.length > 0 || byDefault !== undefined)
-  }
+t.test(
+  'each party that names a room has its own rule for it, the default only where none does',
+  async (t) => {
+    const mine = [rule(UUID, 7), rule('room', 5), rule('external:Raum ü', 6)]
+    const theirs = [rule('external:Raum ü', 90, 'billing')]
+    const all = new Rules([...mine.slice(0, 2), ...theirs], BY_DEFAULT)
+    t.same(all.ofEach(room), [mine[1], theirs[0]])
+    t.same(all.of(room), mine[1])
+    t.same(new Rules(theirs, BY_DEFAULT).ofEach(room), theirs)
+    t.same(new Rules(theirs, BY_DEFAULT).ofEach({ ...room, externalId: null }), [BY_DEFAULT])
+    t.same(new Rules([], undefined).ofEach(room), [])
+  },
+)
+
+t.test('a UUID is told from the other names of a room', async (t) => {
   t.same([UUID, OTHER, `external:${UUID}`, 'room', UUID.toUpperCase()].map(isUuid), [
     true,
     true,
@@ -79,8 +79,9 @@ const rules = fc.uniqueArray(
     .tuple(
       fc.constantFrom(UUID, OTHER, 'room', 'other', 'external:room', 'external:a b'),
       fc.integer({ min: 1, max: 9 }),
+      fc.constantFrom('booking', 'billing'),
     )
-    .map(([name, minutes]) => rule(name, minutes)),
+    .map(([name, minutes, party]) => rule(name, minutes, party)),
   { selector: ({ room }) => room },
 )
 
@@ -94,8 +95,14 @@ t.test('whatever rules there are, and in whatever order', async (t) => {
       const shortest = Math.min(...naming.map(({ maxMinutes }) => maxMinutes))
       if (naming.length === 0) return found === byDefault
       const same = new Rules(some.toReversed(), byDefault).of(room)
-      const isKnown = room.roomId === null || all.mayName(room.roomId)
-      return found?.maxMinutes === shortest && same === found && naming.includes(found) && isKnown
+      const parties = new Set(naming.map(({ requestedBy }) => requestedBy))
+      const each = all.ofEach(room)
+      const isEach =
+        each.length === parties.size &&
+        each.every(({ requestedBy: by, maxMinutes }) =>
+          naming.every((other) => other.requestedBy !== by || other.maxMinutes >= maxMinutes),
+        )
+      return found?.maxMinutes === shortest && same === found && naming.includes(found) && isEach
     }),
   )
   t.pass('the shortest that names it')

@@ -13,7 +13,7 @@ t.test('two replicas share the sweeps: one makes each', async (t) => {
   t.teardown(() => sandbox.close())
   const url = await freshUrl(t, 'postgres')
   const sessions = crowd(sandbox, 20)
-  const rule = { room: 'crowded', owner: 'booking', maxMinutes: 600, warnMinutes: undefined }
+  const rule = { room: 'crowded', requestedBy: 'booking', maxMinutes: 600, warnMinutes: undefined }
   const { limits, ledger } = await startSweeper(t, sandbox, url, clock)
   await limits.putRule(rule, { name: 'booking', operator: false })
   await until(async () => (await ledger.backlog()).pending === 20)

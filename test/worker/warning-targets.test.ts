@@ -12,10 +12,11 @@ t.test('the message goes into the room of the live session, however the ending n
     return (await request('POST', '/v1/endings', { body })).json().id as string
   }
   const paths = (from: number) => sandbox.calls.slice(from).map(({ operation, room }) => [operation, room])
-  const known = live({ friendlyUrl: 'known' })
-  await request('PUT', '/v1/time-limits/known', { body: { maxMinutes: 60 } })
-  await until(async () => (await request('GET', '/v1/endings')).json().data.length === 1)
-  const [room, shared, other, unknown] = ['room', 'shared', 'other', 'unknown'].map((name) =>
+  const [known, ruled] = [live({ friendlyUrl: 'known' }), live({ friendlyUrl: 'ruled' })]
+  for (const name of ['known', 'ruled'])
+    await request('PUT', `/v1/time-limits/${name}`, { body: { maxMinutes: 60 } })
+  await until(async () => (await request('GET', '/v1/endings')).json().data.length === 2)
+  const [room, named, shared, other, unknown] = ['room', 'named', 'shared', 'other', 'unknown'].map((name) =>
     live({ friendlyUrl: name, externalId: name === 'other' ? 'shared' : name }),
   )
   const over = live()
@@ -34,8 +35,17 @@ t.test('the message goes into the room of the live session, however the ending n
     [{ session: randomUUID() }, [['session', undefined]], [], 'nobody_there'],
     [{ session: over.id }, [['session', undefined]], [], 'nobody_there'],
     [{ room: room?.room.id }, [['chat', room?.room.id]], ['room'], 'sent'],
-    [{ room: 'room' }, [['chat', 'room']], ['room'], 'sent'],
-    [{ room: 'no-such-room' }, [['chat', 'no-such-room']], [], 'nobody_there'],
+    [
+      { room: 'named' },
+      [
+        ['room-sessions', 'named'],
+        ['chat', named?.room.id],
+      ],
+      ['named'],
+      'sent',
+    ],
+    [{ room: 'no-such-room' }, [['room-sessions', 'no-such-room']], [], 'nobody_there'],
+    [{ room: 'ruled' }, [['chat', ruled.room.id]], ['ruled'], 'sent'],
     [{ room: over.room.id }, [['chat', over.room.id]], [], 'nobody_there'],
     [
       { roomExternalId: 'shared' },
@@ -47,9 +57,9 @@ t.test('the message goes into the room of the live session, however the ending n
       ['shared', 'other'],
       'sent',
     ],
-    [{ roomExternalId: 'nobody' }, [['sessions', undefined]], [], 'nobody_there'],
+    [{ roomExternalId: 'nobody' }, [], [], 'nobody_there'],
   ]
-  await request('DELETE', '/v1/time-limits/known')
+  for (const name of ['known', 'ruled']) await request('DELETE', `/v1/time-limits/${name}`)
   await pass(9)
   for (const [i, [target, calls, rooms, result]] of cases.entries()) {
     const id = await end(target)

@@ -77,14 +77,13 @@ t.test('one that is moved warns again for its new time, and never twice for the 
     [20, 'room', '10 until 12:30 UTC'],
     [25, 'room', '1 until 12:26 UTC'],
     [27, 'room', '8 until 12:35 UTC'],
-    [28, 'room', '2 until 12:30 UTC'],
   ])
   t.same(await warnings(id), [
     [10, 10, 'sent'],
     [10, 10, 'sent'],
     [2, 1, 'sent'],
     [10, 8, 'sent'],
-    [2, 2, 'sent'],
+    [2, 2, 'too_soon'],
   ])
 })
 
@@ -135,5 +134,56 @@ t.test('a rule that changes, and an extension on top of it, warn for the new tim
     [20, 'room', '10 until 12:30 UTC'],
     [30, 'room', '10 until 12:40 UTC'],
     [36, 'room', '4 until 12:40 UTC'],
+  ])
+})
+
+t.test('forty moves within seconds put one message into the chat', async (t) => {
+  const { live, ask, request, clock, pass, chat, warnings } = await startScene(t)
+  const id = await ask(live({ friendlyUrl: 'room' }), { dueAt: at(8), warnMinutes: [10, 2] })
+  for (let i = 1; i <= 40; i += 1) {
+    await pass(i / 600)
+    const body = { dueAt: new Date(NOON + 8 * MINUTE + i * 1000).toISOString() }
+    t.equal((await request('PATCH', `/v1/endings/${id}`, { body })).statusCode, 200)
+  }
+  await pass(1)
+  t.equal(clock.now(), NOON + MINUTE)
+  t.same(chat(), [[0, 'room', '8 until 12:08 UTC']])
+  const [first, ...others] = await warnings(id)
+  t.same(first, [10, 8, 'sent'])
+  t.equal(others.length, 40)
+  t.ok(others.every((one) => (one as string[])[2] === 'too_soon'))
+  await pass(9)
+  t.same(
+    chat().slice(1),
+    [[(8 * 60 + 40 - 120) / 60, 'room', '2 until 12:08 UTC']],
+    'and the next in its time',
+  )
+})
+
+t.test('whoever asks, people are not warned twice within two minutes, nor twice of one time', async (t) => {
+  const { live, request, pass, chat, warnings } = await startScene(t)
+  const session = live({ friendlyUrl: 'room' })
+  const end = async (target: object, minutes: number, warnMinutes: number[], as: 'booking' | 'billing') => {
+    const body = { target, dueAt: at(minutes), warnMinutes }
+    return (await request('POST', '/v1/endings', { body, as })).json().id as string
+  }
+  const mine = await end({ session: session.id }, 20, [10, 5], 'booking')
+  const same = await end({ room: session.room.id }, 20, [10, 9, 5], 'billing')
+  const named = await end({ room: 'room' }, 20, [7, 5], 'billing')
+  await pass(21)
+  t.same(
+    chat().map(([at]) => at),
+    [10, 13, 15],
+    'ten minutes before, not nine, seven, five',
+  )
+  const results = [...(await warnings(mine)), ...(await warnings(same)), ...(await warnings(named))]
+  t.same(results.map((one) => `${(one as string[])[0]} ${(one as string[])[2]}`).sort(), [
+    '10 sent',
+    '10 too_soon',
+    '5 sent',
+    '5 too_soon',
+    '5 too_soon',
+    '7 sent',
+    '9 too_soon',
   ])
 })
