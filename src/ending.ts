@@ -103,6 +103,16 @@ export const Attempt = Type.Object({
 })
 export type Attempt = Static<typeof Attempt>
 
+/** Somebody's change of an ending: only what is different. */
+export const ChangeView = Type.Object({
+  at: Type.String(),
+  by: Type.String(),
+  change: Type.String(),
+  from: Type.Unknown(),
+  to: Type.Unknown(),
+})
+export type ChangeView = Static<typeof ChangeView>
+
 /** A warning that was given: `minutes` is which, `toldMinutes` what people were told. */
 export const WarningView = Type.Object({
   minutes: Type.Integer(),
@@ -142,11 +152,14 @@ export const Ending = Type.Object({
   finishedAt: Nullable(Type.String()),
   confirmedAt: Nullable(Type.String()),
   metadata: Type.Unknown(),
+  lastError: Nullable(Type.Object({ at: Type.String(), error: Type.String() })),
   warnMinutes: Type.Optional(Type.Array(Type.Integer())),
   holdFrom: Type.Optional(Nullable(Type.String())),
   holdUntil: Type.Optional(Nullable(Type.String())),
   attempts: Type.Optional(Type.Array(Attempt)),
   warnings: Type.Optional(Type.Array(WarningView)),
+  changes: Type.Optional(Type.Array(ChangeView)),
+  changesOmitted: Type.Optional(Type.Integer()),
   inForce: Type.Optional(Nullable(InForce)),
 })
 export type Ending = Static<typeof Ending>

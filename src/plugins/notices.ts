@@ -10,6 +10,8 @@ export interface StartedSession {
 /** What has been noticed of the far side, for whoever in this process has a use for it. */
 export class Notices {
   readonly #events = new EventEmitter()
+  /** When Digital Samba's webhook came last to this process, and when it was last refused (epoch ms). */
+  readonly webhook: { lastAt?: number; lastRefusedAt?: number } = {}
 
   sessionStarted(started: StartedSession): void {
     this.#events.emit('session_started', started)

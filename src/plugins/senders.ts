@@ -41,6 +41,7 @@ export default fp<SenderOptions>(async function senders(app, { eventSecrets, web
     const given = headers.authorization ?? ''
     const forms = [given, given.replace(/^Bearer +/i, '')]
     if (forms.filter((form) => timingSafeEqual(digestOf(form), digest)).length > 0) return
+    app.notices.webhook.lastRefusedAt = app.ledger.clock.now()
     log.warn('webhook.refused')
     throw new Problem(
       'unauthorized',

@@ -1,5 +1,12 @@
-import { type Attempt, type Ending, type InForce, targetOf, type WarningView } from '../ending.ts'
-import type { AttemptRow, EndingRow, HoldRow, WarningRow } from '../storage/schema.ts'
+import {
+  type Attempt,
+  type ChangeView,
+  type Ending,
+  type InForce,
+  targetOf,
+  type WarningView,
+} from '../ending.ts'
+import type { AttemptRow, ChangeRow, EndingRow, HoldRow, WarningRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 
 /** An ending as callers see it. */
@@ -22,6 +29,8 @@ export function endingView(row: EndingRow): Ending {
     finishedAt: timeOrNull(row.finished_at),
     confirmedAt: timeOrNull(row.confirmed_at),
     metadata: JSON.parse(row.metadata),
+    lastError:
+      row.last_error === null ? null : { at: formatTime(row.last_error_at as number), error: row.last_error },
     ...(row.warn_minutes === null ? {} : { warnMinutes: JSON.parse(row.warn_minutes) }),
   }
 }
@@ -36,6 +45,10 @@ export function attemptView(row: AttemptRow): Attempt {
     result: row.result,
     error: row.error,
   }
+}
+
+export function changeView({ at, by, change, before, after }: ChangeRow): ChangeView {
+  return { at: formatTime(at), by, change, from: JSON.parse(before), to: JSON.parse(after) }
 }
 
 export function warningView(row: WarningRow): WarningView {

@@ -4,18 +4,22 @@ import { Problem, ProblemDocument } from '../problem.ts'
 import { formatTime } from '../time.ts'
 import { Nothing } from './schemas.ts'
 
-const TimeOrNull = Type.Union([Type.String(), Type.Null()])
+const TextOrNull = Type.Union([Type.String(), Type.Null()])
 const Status = Type.Object({
   accepting: Type.Boolean(),
+  acceptingWhy: TextOrNull,
   calls: Type.Object({
     state: Type.String(),
-    since: TimeOrNull,
-    why: TimeOrNull,
+    since: TextOrNull,
+    why: TextOrNull,
+    until: TextOrNull,
     budgetLeft: Type.Integer(),
   }),
   pending: Type.Integer(),
   overdue: Type.Integer(),
-  oldestOverdue: TimeOrNull,
+  oldestOverdue: TextOrNull,
+  failedLastDay: Type.Integer(),
+  webhook: Type.Object({ lastAt: TextOrNull, lastRefusedAt: TextOrNull }),
 })
 
 /** What somebody on call looks at first. */
@@ -26,13 +30,20 @@ export const status: FastifyPluginAsyncTypebox = async (app) => {
     url: '/status',
     schema: { querystring: Nothing, response: { 200: Status, '5xx': ProblemDocument } },
     handler: async () => {
-      const [accepting, { pending, overdue, oldestOverdue }] = await Promise.all([
-        app.canStore(),
+      const [trouble, { oldestOverdue, ...backlog }] = await Promise.all([
+        app.cannotStore(),
         app.ledger.backlog(),
       ])
-      const { state, since, why, budgetLeft } = app.gate.status()
-      const calls = { state, since: timeOrNull(since), why: why ?? null, budgetLeft }
-      return { accepting, calls, pending, overdue, oldestOverdue: timeOrNull(oldestOverdue) }
+      const { state, since, why, until, budgetLeft } = app.gate.status()
+      const { lastAt, lastRefusedAt } = app.notices.webhook
+      return {
+        accepting: trouble === undefined,
+        acceptingWhy: trouble ?? null,
+        calls: { state, since: timeOrNull(since), why: why ?? null, until: timeOrNull(until), budgetLeft },
+        ...backlog,
+        oldestOverdue: timeOrNull(oldestOverdue),
+        webhook: { lastAt: timeOrNull(lastAt), lastRefusedAt: timeOrNull(lastRefusedAt) },
+      }
     },
   })
 }
@@ -52,7 +63,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
     url: '/readyz',
     schema: { querystring: Nothing, response: Fine },
     handler: async () => {
-      if (!(await app.canStore()))
+      if (await app.cannotStore())
         throw new Problem('storage-unavailable', 'the ledger cannot be written just now')
       return { status: 'ok' as const }
     },

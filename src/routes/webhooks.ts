@@ -23,6 +23,7 @@ export const webhooks: FastifyPluginAsyncTypebox = async (app) => {
     onRequest: app.authenticateDigitalSamba,
     handler: async (request, reply) => {
       const { body } = request
+      app.notices.webhook.lastAt = app.ledger.clock.now()
       const event = body.eventType ?? body.event
       if (event === undefined) throw invalid('/eventType', 'is required: the name of an event')
       if (event === 'session_ended') await onSessionEnded(request, sessionOf(body))

@@ -1,7 +1,12 @@
-import { PENDING } from './pending.ts'
+import { FAILED, PENDING } from './pending.ts'
 import type { Db } from './schema.ts'
 
-/** The backlog as it is now: how many endings wait, how many are past their due time, and since when (epoch ms). */
+const DAY_MS = 24 * 3_600_000
+
+/**
+ * The backlog as it is now: how many endings wait, how many are past their due time, and since when (epoch ms); and how
+ * many have failed within a day.
+ */
 export async function backlog(db: Db, now: number) {
   const { pending, overdue, oldest } = await db
     .selectFrom('endings')
@@ -13,5 +18,16 @@ export async function backlog(db: Db, now: number) {
     ])
     .executeTakeFirstOrThrow()
   const isOverdue = oldest !== null && oldest <= now
-  return { pending, overdue: Number(overdue ?? 0), oldestOverdue: isOverdue ? oldest : undefined }
+  const { failedLastDay } = await db
+    .selectFrom('endings')
+    .where('state', '=', FAILED)
+    .where('finished_at', '>', now - DAY_MS)
+    .select(({ fn }) => fn.countAll<number>().as('failedLastDay'))
+    .executeTakeFirstOrThrow()
+  return {
+    failedLastDay: Number(failedLastDay),
+    pending,
+    overdue: Number(overdue ?? 0),
+    oldestOverdue: isOverdue ? oldest : undefined,
+  }
 }

@@ -1,4 +1,5 @@
 import type { Change, Instruction } from '../ending.ts'
+import { noteCancelled } from './change-log.ts'
 import type { Closures } from './closures.ts'
 import { InProgressError } from './errors.ts'
 import { PENDING } from './pending.ts'
@@ -106,5 +107,6 @@ async function withdraw(
     .where(column, '=', value)
     .executeTakeFirst()
   if (left) throw new InProgressError('an ending is being carried out')
+  await noteCancelled(trx, rows, sender, now)
   return rows
 }

@@ -8,11 +8,11 @@ import type { AttemptRow, Db, EndingRow, Engine, Tables, Trx } from './schema.ts
 /** What an attempt makes of its ending. */
 export type Transition =
   | { to: 'ended'; outcome: Outcome }
-  | { to: 'failed'; failure: Failure }
+  | { to: 'failed'; failure: Failure; error?: string }
   /** Tried and to be tried again; `retrySince` is what RETRY_FOR is counted from. Both epoch ms. */
-  | { to: 'pending'; nextAttemptAt: number; retrySince: number }
+  | { to: 'pending'; nextAttemptAt: number; retrySince: number; error?: string }
   /** Given back as if never tried. */
-  | { to: 'released' }
+  | { to: 'released'; error?: string }
 
 /** One end call as the worker saw it. */
 export type Call = Omit<AttemptRow, 'id' | 'ending_id' | 'attempt' | 'confirmed_at'>
@@ -133,6 +133,10 @@ function recordSuccess(trx: Trx, { id }: EndingRow, now: number) {
 
 async function changes(trx: Trx, claimed: EndingRow, transition: Transition, now: number) {
   const counted = { claimed_until: null, attempt: claimed.attempt + 1 }
+  const trouble =
+    'error' in transition && transition.error !== undefined
+      ? { last_error: transition.error, last_error_at: now }
+      : {}
   switch (transition.to) {
     case 'ended':
       return {
@@ -142,11 +146,22 @@ async function changes(trx: Trx, claimed: EndingRow, transition: Transition, now
         ...(await ended(trx, claimed, transition.outcome, now)),
       }
     case 'failed':
-      return { ...counted, state: 'failed' as const, failure: transition.failure, finished_at: now }
+      return {
+        ...counted,
+        ...trouble,
+        state: 'failed' as const,
+        failure: transition.failure,
+        finished_at: now,
+      }
     case 'pending':
-      return { ...counted, next_attempt_at: transition.nextAttemptAt, retry_since: transition.retrySince }
+      return {
+        ...counted,
+        ...trouble,
+        next_attempt_at: transition.nextAttemptAt,
+        retry_since: transition.retrySince,
+      }
     case 'released':
-      return { claimed_until: null }
+      return { ...trouble, claimed_until: null }
   }
 }
 

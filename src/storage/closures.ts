@@ -102,14 +102,14 @@ export class Closures {
     }
     const holds = await query.returningAll().execute()
     for (const { requested_by } of holds) this.#left.giveBack(requested_by)
-    return { holds, endings: await release(this.#trx, holds, now) }
+    return { holds, endings: await release(this.#trx, holds, by, now) }
   }
 
   /**
    * An ending was moved: a hold that begins with its due time begins with the new one. Moved past the hold's own end,
    * there is nothing left to hold: it begins when it ends, and is there again when the ending is moved back.
    */
-  async move(before: EndingRow, dueAt: number): Promise<EndingRow[]> {
+  async move(before: EndingRow, dueAt: number, by: string): Promise<EndingRow[]> {
     const now = this.#now
     const moved = await this.#trx
       .updateTable('holds')
@@ -132,7 +132,7 @@ export class Closures {
       )
       .returningAll()
       .execute()
-    return release(this.#trx, moved, now)
+    return release(this.#trx, moved, by, now)
   }
 }
 
@@ -140,7 +140,7 @@ export class Closures {
  * These holds are not what they were. Each ending that one of them stood for and that still waits is taken back, or has
  * another hold of the same party stand for it, where the session has begun under one. Returns those that are taken back.
  */
-export async function release(trx: Trx, holds: HoldRow[], now: number): Promise<EndingRow[]> {
+export async function release(trx: Trx, holds: HoldRow[], by: string, now: number): Promise<EndingRow[]> {
   const freed: EndingRow[] = []
   for (let from = 0; from < holds.length; from += LIFTED_AT_ONCE) {
     const ids = holds.slice(from, from + LIFTED_AT_ONCE).map(({ id }) => id)
@@ -154,7 +154,7 @@ export async function release(trx: Trx, holds: HoldRow[], now: number): Promise<
       if (!other) orphans.push(row.ending_id)
       else if (other.id !== row.hold_id) await standFor(trx, row, other)
     }
-    const endings = await takeBack(trx, orphans, now)
+    const endings = await takeBack(trx, orphans, by, now)
     freed.push(...endings)
     const gone = endings.map(({ id }) => id)
     if (gone.length > 0) await trx.deleteFrom('session_holds').where('ending_id', 'in', gone).execute()

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Outcome } from '../ending.ts'
+import { CURFEW, noteChanges } from './change-log.ts'
 import { PENDING } from './pending.ts'
 import type { Db, EndingRow, Engine, Trx } from './schema.ts'
 
@@ -173,5 +174,9 @@ export async function reopen(
     .returningAll()
     .executeTakeFirst()
   if (!ending) await postponeConfirmation(trx, id, null)
+  else {
+    const states = { from: { state: 'ended', outcome: 'ended' }, to: { state: 'pending', outcome: null } }
+    await noteChanges(trx, [{ ending, by: CURFEW, change: 'reopened', ...states }], now)
+  }
   return ending
 }

@@ -2,6 +2,7 @@ import { type SelectQueryBuilder, sql } from 'kysely'
 import { roomId, type State } from '../ending.ts'
 import { oneYearAfter } from '../time.ts'
 import { nextWarningAt } from '../time-limits/warnings.ts'
+import { noteCancelled, noteChanges, noteMoved } from './change-log.ts'
 import { Closures } from './closures.ts'
 import { isUnclaimed, PENDING } from './pending.ts'
 import type { AttemptRow, Db, EndingRow, Tables, Trx } from './schema.ts'
@@ -37,7 +38,9 @@ export function moveEnding(trx: Trx, id: string, caller: Caller, to: Move, now: 
       .set(dueAnew(dueAt, before, now))
       .returningAll()
       .executeTakeFirst()
-    return ending && { ending, takenBack: await new Closures(trx, now).move(before, dueAt) }
+    if (!ending) return undefined
+    await noteMoved(trx, ending, before, caller.name, now)
+    return { ending, takenBack: await new Closures(trx, now).move(before, dueAt, caller.name) }
   })
 }
 
@@ -54,6 +57,7 @@ export function cancelEnding(trx: Trx, id: string, caller: Caller, now: number) 
       .returningAll()
       .executeTakeFirst()
     if (!ending) return undefined
+    await noteCancelled(trx, [ending], caller.name, now)
     const { endings: takenBack } = await new Closures(trx, now).lift({ endingId: ending.id }, caller.name)
     return { ending, takenBack }
   })
@@ -61,7 +65,7 @@ export function cancelEnding(trx: Trx, id: string, caller: Caller, now: number) 
 
 /** A failed ending becomes pending, to be tried now; what it was due stays, and with it whose meeting it may end. */
 export function retryEnding(trx: Trx, id: string, caller: Caller, now: number) {
-  return change(trx, id, caller, 'failed', async () => {
+  return change(trx, id, caller, 'failed', async (before) => {
     const ending = await trx
       .updateTable('endings')
       .set((eb) => ({
@@ -88,7 +92,14 @@ export function retryEnding(trx: Trx, id: string, caller: Caller, now: number) {
       )
       .returningAll()
       .executeTakeFirst()
-    return ending && { ending }
+    if (!ending) return undefined
+    const from = { state: 'failed', failure: before.failure }
+    await noteChanges(
+      trx,
+      [{ ending, by: caller.name, change: 'retried', from, to: { state: 'pending', failure: null } }],
+      now,
+    )
+    return { ending }
   })
 }
 

@@ -2,6 +2,7 @@ import { EventEmitter, once as onceEmitted } from 'node:events'
 import type { Clock } from '../clock.ts'
 import type { EventMeaning, Instruction } from '../ending.ts'
 import { backlog } from './backlog.ts'
+import { changesOf } from './change-log.ts'
 import {
   type Call,
   claimEndings,
@@ -108,6 +109,10 @@ export class Ledger {
 
   attempts(id: string) {
     return translated(attemptsOf(this.#db, id))
+  }
+
+  changes(id: string) {
+    return translated(changesOf(this.#db, id))
   }
 
   list(filter: EndingFilter, limit: number) {

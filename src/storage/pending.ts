@@ -1,8 +1,10 @@
 import { type ExpressionBuilder, sql } from 'kysely'
+import { noteCancelled } from './change-log.ts'
 import type { EndingRow, Tables, Trx } from './schema.ts'
 
 /** A literal, because SQLite matches a partial index only to a condition that it can read while planning. */
 export const PENDING = sql.lit('pending' as const)
+export const FAILED = sql.lit('failed' as const)
 
 /** Of an ending: nobody is carrying it out. */
 export function isUnclaimed(now: number) {
@@ -23,8 +25,8 @@ export async function stillWaiting(trx: Trx, ids: string[], now: number): Promis
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** Takes back those of these endings that are still waiting; in the order of their ids. */
-export async function takeBack(trx: Trx, ids: string[], now: number): Promise<EndingRow[]> {
+/** Takes back those of these endings that are still waiting; in the order of their ids. `by` is whose doing that is. */
+export async function takeBack(trx: Trx, ids: string[], by: string, now: number): Promise<EndingRow[]> {
   if (ids.length === 0) return []
   const rows = await trx
     .updateTable('endings')
@@ -34,5 +36,7 @@ export async function takeBack(trx: Trx, ids: string[], now: number): Promise<En
     .where(isUnclaimed(now))
     .returningAll()
     .execute()
-  return rows.sort((a, b) => (a.id < b.id ? -1 : 1))
+  const sorted = rows.sort((a, b) => (a.id < b.id ? -1 : 1))
+  await noteCancelled(trx, sorted, by, now)
+  return sorted
 }

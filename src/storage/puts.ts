@@ -5,6 +5,7 @@ import { Closures } from './closures.ts'
 import { newClaim } from './endings.ts'
 import { newId } from './ids.ts'
 import { PENDING } from './pending.ts'
+import { noteReplaced, previousOf } from './replacements.ts'
 import type { EndingRow, Trx } from './schema.ts'
 
 /**
@@ -36,6 +37,7 @@ export async function putEndings(
     answers.push(...(await putTogether(trx, rows.slice(from, from + count), now)))
     from += count
   }
+  await noteReplaced(trx, answers, now)
   for (const [i, answer] of answers.entries()) await keepClosed(closures, wishes[i] as Instruction, answer)
   return answers
 }
@@ -86,7 +88,18 @@ async function putTogether(trx: Trx, rows: EndingRow[], now: number): Promise<St
 }
 
 // What a replaced row keeps of what it was; all else is as it was asked for.
-const KEPT = ['id', 'created_at', 'attempt', 'claim', 'reopened', 'requested_by', 'key'] as const
+const KEPT = [
+  'id',
+  'created_at',
+  'attempt',
+  'claim',
+  'reopened',
+  'requested_by',
+  'key',
+  'previous',
+  'last_error',
+  'last_error_at',
+] as const
 type Kept = Pick<EndingRow, (typeof KEPT)[number]>
 
 const NOW = 'now'
@@ -129,6 +142,7 @@ function compile(trx: Trx, rows: EndingRow[]): Put {
           next_attempt_at: eb.ref('excluded.due_at'),
           warn_minutes: eb.ref('excluded.warn_minutes'),
           warn_at: eb.ref('excluded.warn_at'),
+          previous: previousOf(trx),
           ...newClaim,
         }))
         .where((eb) =>
@@ -170,5 +184,8 @@ function newRow(wish: Instruction, now: number, warnMinutes: number[]): EndingRo
     reopened: 0,
     warn_minutes: warnMinutes.length > 0 ? JSON.stringify(warnMinutes) : null,
     warn_at: warnMinutes.length > 0 ? nextWarningAt(wish.dueAt, warnMinutes, now) : null,
+    previous: null,
+    last_error: null,
+    last_error_at: null,
   }
 }

@@ -39,6 +39,23 @@ export interface EndingsTable {
   warn_minutes: string | null
   /** When the next warning is due. */
   warn_at: number | null
+  /** What it asked for before it was replaced the last time, as JSON: no statement returns both. */
+  previous: string | null
+  /** What went wrong last, and when. */
+  last_error: string | null
+  last_error_at: number | null
+}
+
+/** What somebody changed of an ending, in the order of `seq`. */
+export interface ChangesTable {
+  ending_id: string
+  seq: number
+  at: number
+  by: string
+  change: 'moved' | 'replaced' | 'cancelled' | 'retried' | 'reopened'
+  /** JSON, only what is different */
+  before: string
+  after: string
 }
 
 /** One row for each end call, whoever made it and whatever became of its ending. */
@@ -210,6 +227,7 @@ export interface SweepsTable {
 
 export interface Tables {
   endings: EndingsTable
+  changes: ChangesTable
   events: EventsTable
   subjects: SubjectsTable
   attempts: AttemptsTable
@@ -229,6 +247,7 @@ export interface Tables {
 export type Db = Kysely<Tables>
 export type Trx = Transaction<Tables>
 export type EndingRow = Selectable<EndingsTable>
+export type ChangeRow = Selectable<ChangesTable>
 export type TimeLimitRow = Selectable<TimeLimitsTable>
 export type SessionRow = Selectable<SessionsTable>
 export type SessionLimitRow = Selectable<SessionLimitsTable>

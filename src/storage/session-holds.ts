@@ -1,3 +1,4 @@
+import { CURFEW } from './change-log.ts'
 import { heldFor, release } from './closures.ts'
 import { holdsOn } from './holds.ts'
 import type { HoldRow, SessionRow, Trx } from './schema.ts'
@@ -52,7 +53,7 @@ async function releaseLifted(trx: Trx, sessions: SessionRow[], now: number): Pro
     .where('session_holds.session', 'in', idsOf(sessions))
     .where('holds.lifted_at', 'is not', null)
     .execute()
-  return (await release(trx, lifted, now)).map((ending) => ({ ending, how: 'cancelled' }))
+  return (await release(trx, lifted, CURFEW, now)).map((ending) => ({ ending, how: 'cancelled' }))
 }
 
 async function knownOf(trx: Trx, sessions: SessionRow[]): Promise<Set<string>> {

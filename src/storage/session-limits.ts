@@ -1,5 +1,6 @@
 import type { Instruction } from '../ending.ts'
 import { DEFAULT, MINUTE_MS, type Rule, type Rules } from '../time-limits/rules.ts'
+import { CURFEW, noteMoved } from './change-log.ts'
 import { dueAnew } from './endings.ts'
 import { PENDING, stillWaiting, takeBack } from './pending.ts'
 import { putEndings } from './puts.ts'
@@ -92,6 +93,7 @@ async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
   const cancelled = await takeBack(
     trx,
     gone.map(({ row }) => row.ending_id),
+    CURFEW,
     now,
   )
   const noticed: Noticed[] = cancelled.map((ending) => ({ ending, how: 'cancelled' }))
@@ -105,6 +107,7 @@ async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
     const given = Math.max(before.due_at - row.due_at, 0)
     const ending = await move(trx, before, limit.rule, limit.dueAt + given, now)
     if (!ending) continue
+    await noteMoved(trx, ending, before, CURFEW, now)
     await remember(trx, [{ ...row, room: limit.rule.room, due_at: limit.dueAt }])
     noticed.push({ ending, how: 'moved' })
   }

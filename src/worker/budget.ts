@@ -126,6 +126,7 @@ export class SlidingBudget implements CallBudget {
       const giveUp = () => {
         waiting.splice(waiting.indexOf(waiter), 1)
         resolve(undefined)
+        this.#grantAll()
       }
       const grant = (permit: Permit | undefined) => {
         signal.removeEventListener('abort', giveUp)

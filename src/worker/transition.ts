@@ -25,16 +25,17 @@ export function transitionFor(
     case 'over':
       return { to: 'ended', outcome: conclusion.outcome }
     case 'failed':
-      return { to: 'failed', failure: conclusion.failure }
+      return { to: 'failed', failure: conclusion.failure, error: conclusion.why }
     case 'released':
-      return { to: 'released' }
+      return { to: 'released', error: conclusion.why }
     case 'retry': {
       const retrySince = ending.retry_since ?? now
       const asked = Math.min(conclusion.retryAfterMs ?? 0, LONGEST_PAUSE_MS)
       const failures = isFirst ? 1 : ending.attempt - ending.retry_base + 1
       const nextAttemptAt = now + Math.max(backoff(failures, random), asked)
-      if (nextAttemptAt > retrySince + retryForMs) return { to: 'failed', failure: 'gave_up' }
-      return { to: 'pending', nextAttemptAt, retrySince }
+      const error = conclusion.why
+      if (nextAttemptAt > retrySince + retryForMs) return { to: 'failed', failure: 'gave_up', error }
+      return { to: 'pending', nextAttemptAt, retrySince, error }
     }
   }
 }

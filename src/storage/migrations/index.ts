@@ -3,6 +3,7 @@ import { migration as endings } from './001-endings.ts'
 import { migration as events } from './002-events.ts'
 import { migration as timeLimits } from './003-time-limits.ts'
 import { migration as owners } from './004-owners.ts'
+import { migration as changes } from './005-changes.ts'
 import { migration as retrying } from './006-retrying.ts'
 
 /** In the order of their names. Append; never edit or reorder. */
@@ -11,5 +12,6 @@ export const migrations: Record<string, Migration> = {
   '002-events': events,
   '003-time-limits': timeLimits,
   '004-owners': owners,
+  '005-changes': changes,
   '006-retrying': retrying,
 }
