@@ -17,9 +17,17 @@ export type Transition =
 /** One end call as the worker saw it. */
 export type Call = Omit<AttemptRow, 'id' | 'ending_id' | 'attempt' | 'confirmed_at'>
 
+/** Which endings a claim prefers. */
+export interface ClaimOptions {
+  /** only urgent ones */
+  urgentOnly?: boolean
+  /** those that wait for another attempt come last, and of them whichever has waited longest comes first */
+  retriesLast?: boolean
+}
+
 /**
  * Claims up to `limit` endings that are due and to be looked at by `now`, until `until` (all epoch ms): urgent ones
- * first, then, unless only those are asked for, by due time. Two claimers never get the same one.
+ * first, then by due time. Two claimers never get the same one.
  */
 export async function claimEndings(
   trx: Trx,
@@ -27,20 +35,22 @@ export async function claimEndings(
   limit: number,
   now: number,
   until: number,
-  urgentOnly = false,
+  { urgentOnly = false, retriesLast = false }: ClaimOptions = {},
 ): Promise<EndingRow[]> {
-  const urgent = await claimSome(trx, engine, 1, limit, now, until)
-  if (urgent.length === limit || urgentOnly) return urgent
-  return [...urgent, ...(await claimSome(trx, engine, 0, limit - urgent.length, now, until))]
+  const claimed: EndingRow[] = []
+  for (const urgent of urgentOnly ? ([1] as const) : ([1, 0] as const))
+    for (const order of retriesLast ? (['first attempts', 'retries'] as const) : (['all'] as const)) {
+      if (claimed.length === limit) return claimed
+      const some = ordered(due(trx.selectFrom('endings').select('id'), urgent, now), order)
+      claimed.push(...(await claimSome(trx, engine, some.limit(limit - claimed.length), until)))
+    }
+  return claimed
 }
 
 // Urgent and other endings apart, so that each is one range of the index, read in order and only as far as needed.
-async function claimSome(trx: Trx, engine: Engine, urgent: 0 | 1, limit: number, now: number, until: number) {
+async function claimSome(trx: Trx, engine: Engine, picked: DueQuery<{ id: string }>, until: number) {
   const rows = await trx
-    .with('picked', (db) => {
-      const picked = due(db.selectFrom('endings').select('id'), urgent, now).limit(limit)
-      return engine === 'postgres' ? picked.forUpdate().skipLocked() : picked
-    })
+    .with('picked', () => (engine === 'postgres' ? picked.forUpdate().skipLocked() : picked))
     .updateTable('endings')
     .set((eb) => ({ claim: eb('endings.claim', '+', 1), claimed_until: until }))
     .where('id', 'in', (eb) => eb.selectFrom('picked').select('picked.id'))
@@ -49,21 +59,27 @@ async function claimSome(trx: Trx, engine: Engine, urgent: 0 | 1, limit: number,
   return rows.sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))
 }
 
-function due<O>(query: SelectQueryBuilder<Tables, 'endings', O>, urgent: 0 | 1, now: number) {
+type DueQuery<O> = SelectQueryBuilder<Tables, 'endings', O>
+
+function ordered<O>(query: DueQuery<O>, which: 'all' | 'first attempts' | 'retries'): DueQuery<O> {
+  if (which === 'retries') return query.where('retry_since', 'is not', null).orderBy('next_attempt_at')
+  return (which === 'all' ? query : query.where('retry_since', 'is', null)).orderBy('due_at').orderBy('id')
+}
+
+function due<O>(query: DueQuery<O>, urgent: 0 | 1, now: number): DueQuery<O> {
   return query
     .where('state', '=', PENDING)
     .where('urgent', '=', urgent)
     .where('due_at', '<=', now)
     .where('next_attempt_at', '<=', now)
     .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
-    .orderBy('due_at')
-    .orderBy('id')
 }
 
 /** The one that a claim would take first, without taking it: how the worker knows what it is asking budget for. */
 export async function firstDue(db: Db, now: number): Promise<EndingRow | undefined> {
   for (const urgent of [1, 0] as const) {
-    const row = await due(db.selectFrom('endings').selectAll(), urgent, now).limit(1).executeTakeFirst()
+    const all = due(db.selectFrom('endings').selectAll(), urgent, now)
+    const row = await ordered(all, 'all').limit(1).executeTakeFirst()
     if (row) return row
   }
   return undefined

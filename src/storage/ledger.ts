@@ -5,6 +5,7 @@ import { backlog } from './backlog.ts'
 import { changesOf } from './change-log.ts'
 import {
   type Call,
+  type ClaimOptions,
   claimEndings,
   clearClaims,
   firstDue,
@@ -124,8 +125,8 @@ export class Ledger {
   }
 
   /** See `claimEndings`. */
-  claim(limit: number, leaseMs: number, { urgentOnly = false } = {}): Promise<EndingRow[]> {
-    return this.write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs, urgentOnly))
+  claim(limit: number, leaseMs: number, options: ClaimOptions = {}): Promise<EndingRow[]> {
+    return this.write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs, options))
   }
 
   /** What waits for another attempt is tried now. Returns how many endings that were. */

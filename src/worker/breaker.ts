@@ -4,6 +4,9 @@ import type { Clock } from '../clock.ts'
 const FAILING_AFTER = 3
 const OPENS_AFTER = 5
 const ASKS_EVERY_MS = 1000
+// After less than that nothing waits for long; and where one session answers while others never do, it is no outage.
+const OUTAGE_MS = 5000
+const TROUBLED_FOR_MS = 120_000
 
 /**
  * After five failed calls in a row, whosever they were, one call a second asks whether Digital Samba answers again,
@@ -15,6 +18,7 @@ export class Breaker {
   #since = 0
   #why = ''
   #mayAskAt = 0
+  #failedAt = Number.NEGATIVE_INFINITY
   #recoveredAt = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock) {
@@ -29,6 +33,10 @@ export class Breaker {
   get mayAskAt(): number {
     // A clock that was set back must not keep it waiting.
     return this.isOpen ? Math.min(this.#mayAskAt, this.#clock.now() + ASKS_EVERY_MS) : 0
+  }
+
+  get isTroubled(): boolean {
+    return this.#clock.now() - this.#failedAt < TROUBLED_FOR_MS
   }
 
   /** When the last outage was over. */
@@ -53,7 +61,8 @@ export class Breaker {
 
   /** Returns whether this was the failure after which calls wait. */
   failed(why: string): boolean {
-    if (this.#failures === 0) this.#since = this.#clock.now()
+    this.#failedAt = this.#clock.now()
+    if (this.#failures === 0) this.#since = this.#failedAt
     this.#failures += 1
     this.#why = why
     if (this.#failures !== OPENS_AFTER) return false
@@ -61,11 +70,13 @@ export class Breaker {
     return true
   }
 
-  /** Returns whether calls were waiting for this. */
-  succeeded(): boolean {
+  /** Returns whether calls were waiting for this, and whether that was an outage. */
+  succeeded(): { wasOpen: boolean; wasLong: boolean } {
+    const now = this.#clock.now()
     const wasOpen = this.isOpen
+    const wasLong = wasOpen && now - this.#since >= OUTAGE_MS
     this.#failures = 0
-    if (wasOpen) this.#recoveredAt = this.#clock.now()
-    return wasOpen
+    if (wasLong) this.#recoveredAt = now
+    return { wasOpen, wasLong }
   }
 }

@@ -78,6 +78,11 @@ export class CallGate {
     return this.#refusal !== undefined
   }
 
+  /** Whether calls fail, or have done so a moment ago: what fails again and again must not stand in others' way. */
+  get isTroubled(): boolean {
+    return this.#breaker.isTroubled
+  }
+
   /** The worker's word of when the next end is due (epoch ms): from then on, what is no end gives way. */
   set endsDueAt(at: number) {
     this.#endsDueAt = at
@@ -228,7 +233,9 @@ export class CallGate {
 
   #succeeded(now: number): void {
     if (this.#refusal) this.#refusalEnded(this.#refusal, now)
-    if (this.#breaker.succeeded()) this.#recovered()
+    const { wasOpen, wasLong } = this.#breaker.succeeded()
+    if (wasOpen) this.#letGo()
+    if (wasLong) this.#recovered()
   }
 
   #refusalEnded({ since }: Hold, now: number): void {
@@ -240,7 +247,6 @@ export class CallGate {
 
   /** What failed while nothing worked need not wait until its own next attempt. */
   #recovered(): void {
-    this.#letGo()
     this.#ledger.hastenRetries().then(
       (hastened) => this.#log.info({ hastened }, 'calls.working_again'),
       (error) => this.#log.error({ err: error }, 'calls.not_written_down'),

@@ -129,7 +129,9 @@ export class Worker {
     try {
       const leaseMs = LONGEST_ATTEMPT_MS + this.#options.callTimeoutMs + LEASE_MARGIN_MS
       const urgentOnly = permits.some(({ forUrgentOnly }) => forUrgentOnly)
-      const claimed = await this.#options.ledger.claim(permits.length, leaseMs, { urgentOnly })
+      const { ledger, gate } = this.#options
+      const which = { urgentOnly, retriesLast: gate.isTroubled }
+      const claimed = await ledger.claim(permits.length, leaseMs, which)
       for (const [index, ending] of claimed.entries()) {
         const permit = permits[index] as Permit
         unused.delete(permit)
