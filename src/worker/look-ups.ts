@@ -17,7 +17,7 @@ interface Remembered {
 }
 
 // Long enough that a page that is loaded again and again costs one call, short enough to be true.
-const REMEMBERED_MS = 3000
+const REMEMBERED_MS = 2000
 const MOST_REMEMBERED = 1000
 /** How long one look-up may take, the wait for the call budget included (ms). */
 export const LOOK_UP_MS = 3000

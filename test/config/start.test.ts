@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +18,9 @@ const OFFLINE = { ...REQUIRED, PORT: '0', DIGITAL_SAMBA_URL: 'http://127.0.0.1:1
 
 /** What a Curfew says that cannot start: one line, and nothing else. */
 async function refusal(t: Test, env: Env): Promise<string> {
-  const options = { cwd: '/', env: { PATH: process.env.PATH, ...OFFLINE, ...env }, timeout: 60_000 }
+  const folder = mkdtempSync(join(tmpdir(), 'curfew-start-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const options = { cwd: folder, env: { PATH: process.env.PATH, ...OFFLINE, ...env }, timeout: 60_000 }
   const args = [join(ROOT, 'src/server.ts')]
   const { code, stdout, stderr } = await new Promise<{ code: unknown; stdout: string; stderr: string }>(
     (resolve) =>

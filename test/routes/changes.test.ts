@@ -17,7 +17,9 @@ onEveryEngine(t, 'a pending ending moves, later and earlier', async (t, database
     const { inForce, ...moved } = answer.json()
     t.same(moved, { ...asked, dueAt, nextAttemptAt: dueAt })
     t.same(inForce, { ending: asked.id, dueAt, requestedBy: 'booking', reason: 'requested' })
-    t.same(await ending(asked.id), { ...asked, dueAt, nextAttemptAt: dueAt, attempts: [] })
+    const { changes, ...rest } = await ending(asked.id)
+    t.same(rest, { ...asked, dueAt, nextAttemptAt: dueAt, attempts: [] })
+    t.match(changes?.at(-1), { by: 'booking', change: 'moved', to: { dueAt } })
   }
   t.same(
     sandbox.calls.filter(({ operation }) => operation !== 'session'),
@@ -40,7 +42,9 @@ onEveryEngine(t, 'a pending ending is taken back, and its session lives on', asy
   t.equal(answer.statusCode, 200)
   t.same(answer.json(), cancelled)
   await clock.advance(30_000)
-  t.same(await ending(asked.id), { ...cancelled, attempts: [] })
+  const { changes, ...rest } = await ending(asked.id)
+  t.same(rest, { ...cancelled, attempts: [] })
+  t.match(changes, [{ by: 'booking', change: 'cancelled' }])
   t.equal(session.live, true)
   t.same(sandbox.calls, [])
   for (const body of [{}, undefined]) {
@@ -88,7 +92,7 @@ onEveryEngine(t, 'a failed ending is tried again at once; what it was due stays'
   await clock.advance(5000)
   const answer = await request('POST', `/v1/endings/${asked.id}/retry`)
   t.equal(answer.statusCode, 200)
-  t.same(answer.json(), { ...asked, attempt: 1, nextAttemptAt: at(6000) })
+  t.match(answer.json(), { ...asked, attempt: 1, nextAttemptAt: at(6000), lastError: { at: at(1000) } })
   await until(async () => (await ending(asked.id)).state === 'ended')
   const { attempts, ...over } = await ending(asked.id)
   t.match(over, { state: 'ended', outcome: 'ended', failure: null, dueAt: at(1000), attempt: 2 })

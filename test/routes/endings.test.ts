@@ -42,10 +42,11 @@ onEveryEngine(
       createdAt: at(0),
       finishedAt: null,
       confirmedAt: null,
+      lastError: null,
     })
     const read = await request('GET', answer.headers.location as string)
     t.equal(read.statusCode, 200)
-    t.same(read.json(), { id, ...rest, attempts: [] })
+    t.same(read.json(), { id, ...rest, attempts: [], changes: [] })
     t.same(
       (await request('GET', `/v1/endings/${id.toUpperCase()}`)).json().id,
       id,
@@ -178,11 +179,13 @@ onEveryEngine(
     }
     const second = await ask({ key: 'k', ...anew })
     t.same(second, { ...first, ...anew, nextAttemptAt: anew.dueAt })
-    t.same(await ending(first.id), { ...second, attempts: [] })
+    const { changes, ...rest } = await ending(first.id)
+    t.same(rest, { ...second, attempts: [] })
+    t.match(changes, [{ change: 'replaced', from: { reason: 'one' }, to: { reason: 'two' } }])
     t.not((await ask({ key: 'K' })).id, first.id, 'keys have case')
     t.not((await ask({ key: 'k' }, { as: 'billing' })).id, first.id, 'keys are per caller')
     t.not((await ask({ key: 'k' }, { as: 'ops' })).id, first.id, 'for operators too')
-    t.same(await ending(first.id), { ...second, attempts: [] })
+    t.same(await ending(first.id), { ...second, attempts: [], changes })
     t.equal((await request('GET', '/v1/endings?key=k')).json().data.length, 3)
 
     for (const state of ['ended', 'failed', 'cancelled'] as const) {

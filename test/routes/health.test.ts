@@ -14,7 +14,13 @@ onEveryEngine(t, 'alive, ready, and what somebody on call looks at', async (t, d
     const head = await request('HEAD', url, { as: null })
     t.same([head.statusCode, head.body], [200, ''])
   }
-  const idle = { accepting: true, calls: { state: 'ok', since: null, why: null, budgetLeft: 900 } }
+  const calm = {
+    accepting: true,
+    acceptingWhy: null,
+    failedLastDay: 0,
+    webhook: { lastAt: null, lastRefusedAt: null },
+  }
+  const idle = { ...calm, calls: { state: 'ok', since: null, why: null, until: null, budgetLeft: 900 } }
   const nothing = { pending: 0, overdue: 0, oldestOverdue: null }
   t.same((await request('GET', '/status')).json(), { ...idle, ...nothing })
   await finished('cancelled')
@@ -23,7 +29,7 @@ onEveryEngine(t, 'alive, ready, and what somebody on call looks at', async (t, d
   t.same((await request('GET', '/status', { as: 'billing' })).json(), { ...idle, ...nothing, pending: 2 })
   await underway()
   const { calls, ...backlog } = (await request('GET', '/status')).json()
-  t.same(backlog, { accepting: true, pending: 3, overdue: 1, oldestOverdue: at(0) })
+  t.same(backlog, { ...calm, pending: 3, overdue: 1, oldestOverdue: at(0) })
   t.match(calls, { state: 'ok', budgetLeft: 899 })
 })
 

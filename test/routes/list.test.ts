@@ -54,7 +54,7 @@ onEveryEngine(
     t.same(idsOf(first.data), made.slice(0, 50), 'fifty, unless asked otherwise')
     t.type(first.nextCursor, 'string')
     t.notOk('attempts' in (first.data[0] as Ending), 'a list does without attempts')
-    t.same(await scene.ending(made[0] as string), { ...first.data[0], attempts: [] })
+    t.same(await scene.ending(made[0] as string), { ...first.data[0], attempts: [], changes: [] })
     for (const [limit, pages] of [
       [1, 120],
       [7, 18],

@@ -73,6 +73,8 @@ t.test(
     }
     t.equal((await list()).json().data.length, 1)
 
+    // What was told is remembered for so long.
+    await clock.advance(2000)
     sandbox.setCredentials({ developerKey: 'rotated' })
     await refused('the credentials')
     const calls = sandbox.calls.length
@@ -85,6 +87,7 @@ t.test(
     sandbox.setCredentials({ developerKey: 'sandbox-developer-key' })
     await clock.advance(60_000)
     t.equal((await list()).statusCode, 200)
+    await clock.advance(2000)
 
     sandbox.inject({ kind: 'status', status: 429, headers: { 'retry-after': '60' }, operation: 'sessions' })
     await refused('too many calls')

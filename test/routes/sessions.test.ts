@@ -16,8 +16,11 @@ async function startSessions(t: Test, databaseUrl: string) {
   const over = (id: string) => until(async () => (await ending(id)).state !== 'pending' && ending(id))
   /** An ending that is due now, once it is over. */
   const endNow = async (target: object) => over((await ask({ target, dueAt: scene.at(0), reason: 'why' })).id)
-  const down = () =>
+  const down = async () => {
     sandbox.inject({ kind: 'status', status: 500, operation: 'session', times: Number.POSITIVE_INFINITY })
+    // Long enough for what was looked up to be looked up again.
+    await scene.clock.advance(2000)
+  }
   return { ...scene, live, view, why, endNow, down }
 }
 
@@ -61,7 +64,7 @@ onEveryEngine(t, 'of a live session everything is told', async (t, databaseUrl) 
   })
   t.equal(Date.parse(limit.dueAt) - Date.parse(startedAt), 50 * 60_000)
   t.equal(found.holds.length, 1)
-  down()
+  await down()
   t.same(await view(session.id), { ...found, live: null, participants: null }, 'the far side down')
   await request('POST', `/v1/endings/${limit.id}/cancel`)
   t.match(await view(session.id), {
@@ -71,7 +74,7 @@ onEveryEngine(t, 'of a live session everything is told', async (t, databaseUrl) 
 })
 
 onEveryEngine(t, 'why it ended, or did not', async (t, databaseUrl) => {
-  const { live, view, why, endNow, ask, at, sandbox, request, app, down } = await startSessions(
+  const { live, view, why, endNow, ask, at, sandbox, request, app, clock, down } = await startSessions(
     t,
     databaseUrl,
   )
@@ -115,9 +118,10 @@ onEveryEngine(t, 'why it ended, or did not', async (t, databaseUrl) => {
   t.match(ahead.endings, [{ id: later.id }], 'what is pending for its room is about it')
   t.equal(ahead.endings.length, 1)
   sandbox.endSession(next.id)
+  await clock.advance(2000)
   t.match(await view(next.id), { inForce: null, why: itself }, 'not by what has ended another')
 
-  down()
+  await down()
   t.equal(await why(ended), because)
   t.match(await view(ended.id), { live: null, room: null, endings: [{ attempts: [{ result: 'ended' }] }] })
   t.equal(await why(failed), notEnded)
