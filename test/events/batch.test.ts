@@ -24,12 +24,13 @@ async function isUnderway({ ledger }: Service['app']): Promise<boolean> {
   return pending.some(({ claimed_until }) => claimed_until !== null)
 }
 
-/** How many rows there are of each kind. */
 /** Without what time brings by itself: some seconds later each end is confirmed. */
 const unconfirmed = ({ endings, ...rest }: Contents) => ({
   ...rest,
   endings: endings.map(({ confirm_at, confirmed_at, ...ending }) => ending),
 })
+
+/** How many rows there are of each kind. */
 const sizes = ({ endings, events, subjects }: Contents) => [endings.length, events.length, subjects.length]
 
 onEveryEngine(
