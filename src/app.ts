@@ -19,7 +19,6 @@ import { sessions } from './routes/sessions.ts'
 import { health, status } from './routes/status.ts'
 import { timeLimits } from './routes/time-limits.ts'
 import { webhooks } from './routes/webhooks.ts'
-import { ajvOptions } from './validation.ts'
 
 /** How the Fastify instance has to be made for `curfew` to be registered on it. */
 export function serverOptions(log: Logger) {
@@ -30,7 +29,6 @@ export function serverOptions(log: Logger) {
     genReqId: requestId,
     bodyLimit: 64 * 1024,
     routerOptions: { maxParamLength: 2048 },
-    ajv: ajvOptions,
     frameworkErrors: sendError,
     clientErrorHandler: onClientError,
     // A request must arrive within this; slow senders would otherwise hold connections for ever.

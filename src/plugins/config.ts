@@ -20,6 +20,7 @@ export interface Config {
   webhookSecret: string | undefined
   bookingGraceMs: number
   maxTargetsPerEvent: number
+  maxTargetsPerRequest: number
   callsPerMinute: number
   maxConcurrentCalls: number
   retryForMs: number
@@ -191,6 +192,7 @@ function toConfig(environment: Environment): Config {
     webhookSecret: environment.DIGITAL_SAMBA_WEBHOOK_SECRET,
     bookingGraceMs: ms(environment.BOOKING_GRACE),
     maxTargetsPerEvent: environment.MAX_TARGETS_PER_EVENT,
+    maxTargetsPerRequest: environment.MAX_TARGETS_PER_REQUEST,
     callsPerMinute: environment.CALLS_PER_MINUTE,
     maxConcurrentCalls: environment.MAX_CONCURRENT_CALLS,
     retryForMs: ms(environment.RETRY_FOR),

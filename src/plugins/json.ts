@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { outline } from '../json.ts'
 
 /**
  * JSON and nothing else. An empty body with a JSON type is no body, which is what curl and many clients send; text,
@@ -7,8 +8,10 @@ import fp from 'fastify-plugin'
 export default fp(async function json(app) {
   app.removeAllContentTypeParsers()
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined)
-    else parse(request, body as string, done)
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const text = body as Buffer
+    if (text.length === 0) return done(null, undefined)
+    outline(text)
+    parse(request, text.toString(), done)
   })
 })

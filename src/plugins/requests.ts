@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../problem.ts'
 import type { Caller } from '../storage/endings.ts'
-import { pathOf } from './errors.ts'
+import { notFound, pathOf } from './errors.ts'
 
 const LONGEST_PATH = 2048
 // What protects an answer that is JSON and is read by programs; the others are about pages, and cost as much each time
@@ -49,6 +49,8 @@ export default fp(async function requests(app) {
       })
     if (pathOf(request).length > LONGEST_PATH)
       throw new Problem('path-too-long', 'the path must not be longer than 2 KiB')
+    // Before anything is read of a body that nobody asked for.
+    if (request.is404) throw notFound(request)
   })
   app.addHook('onResponse', async (request, reply) => {
     const { statusCode: status, elapsedTime } = reply

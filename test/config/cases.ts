@@ -36,6 +36,7 @@ export const DEFAULTS: Config = {
   webhookSecret: undefined,
   bookingGraceMs: 0,
   maxTargetsPerEvent: 200,
+  maxTargetsPerRequest: 1000,
   callsPerMinute: 900,
   maxConcurrentCalls: 10,
   retryForMs: 21_600_000,
