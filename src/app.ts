@@ -12,6 +12,7 @@ import readiness from './plugins/readiness.ts'
 import requests, { requestId } from './plugins/requests.ts'
 import senders from './plugins/senders.ts'
 import storage from './plugins/storage.ts'
+import waiting from './plugins/waiting.ts'
 import worker from './plugins/worker.ts'
 import { endings } from './routes/endings.ts'
 import { events } from './routes/events.ts'
@@ -50,6 +51,7 @@ export async function curfew(
   await app.register(senders, config)
   await app.register(notices)
   await app.register(storage, { url: config.databaseUrl, clock, warnMinutes: config.warnMinutes })
+  await app.register(waiting)
   await app.register(worker, { config })
   await app.register(limits, { config })
   await app.register(readiness)

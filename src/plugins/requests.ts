@@ -22,13 +22,6 @@ const SAFE_HEADERS = {
   xFrameOptions: { action: 'deny' },
 } as const
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Aborts when the service is told to stop: whoever waits for something answers what is known. */
-    closing: AbortSignal
-  }
-}
-
 /** The caller's own id where it sent a sane one, so that its logs and ours can be laid side by side. */
 export function requestId({ headers }: { headers: Record<string, unknown> }): string {
   const theirs = headers['x-request-id']
@@ -37,13 +30,14 @@ export function requestId({ headers }: { headers: Record<string, unknown> }): st
 
 /** What holds for every request: its id on the answer, safe headers, a bounded path, a line in the log. */
 export default fp(async function requests(app) {
-  const closing = new AbortController()
-  app.decorate('closing', closing.signal)
-  app.addHook('preClose', async () => closing.abort())
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
   await app.register(helmet, SAFE_HEADERS)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
-    if (closing.signal.aborted)
+    if (closing)
       throw new Problem('shutting-down', 'ask again in a moment', {
         headers: { 'retry-after': '2', connection: 'close' },
       })
