@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { type Clock, systemClock } from './clock.ts'
 import auth from './plugins/auth.ts'
 import type { Config } from './plugins/config.ts'
+import connections from './plugins/connections.ts'
 import errors, { onClientError, sendError } from './plugins/errors.ts'
 import json from './plugins/json.ts'
 import limits from './plugins/limits.ts'
@@ -34,6 +35,9 @@ export function serverOptions(log: Logger) {
     clientErrorHandler: onClientError,
     // A request must arrive within this; slow senders would otherwise hold connections for ever.
     requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2000 },
+    // Longer than load balancers keep theirs, so that it is they who close them.
+    keepAliveTimeout: 72_000,
     return503OnClosing: false,
   } satisfies FastifyServerOptions & Record<string, unknown>
 }
@@ -43,6 +47,7 @@ export async function curfew(
   app: FastifyInstance,
   { config, clock = systemClock }: { config: Config; clock?: Clock },
 ): Promise<void> {
+  await app.register(connections, config)
   await app.register(methods)
   await app.register(errors)
   await app.register(requests)
