@@ -21,11 +21,13 @@ export interface Measured {
  * A Curfew process whose log goes to a file: were it a pipe to the program that measures, reading it would take from
  * what is measured. Resolves when it is ready.
  */
-export async function startMeasured(env: Record<string, string>): Promise<Measured> {
+export async function startMeasured(env: Record<string, string>, openFiles?: number): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
   const file = join(folder, 'log')
   const log = openSync(file, 'w')
-  const child = spawn(process.execPath, [SERVER], {
+  // A shell that becomes the process, with the limit that was asked for.
+  const limit = openFiles === undefined ? '' : `ulimit -n ${openFiles}; `
+  const child = spawn('/bin/sh', ['-c', `${limit}exec "$0" "$1"`, process.execPath, SERVER], {
     cwd: '/',
     env: { PATH: process.env.PATH, NODE_COMPILE_CACHE, ...env, LOG_LEVEL: 'info' },
     stdio: ['ignore', log, log],

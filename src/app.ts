@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { type Clock, systemClock } from './clock.ts'
 import auth from './plugins/auth.ts'
 import type { Config } from './plugins/config.ts'
+import connections from './plugins/connections.ts'
 import errors, { onClientError, sendError } from './plugins/errors.ts'
 import json from './plugins/json.ts'
 import limits from './plugins/limits.ts'
@@ -12,6 +13,7 @@ import readiness from './plugins/readiness.ts'
 import requests, { requestId } from './plugins/requests.ts'
 import senders from './plugins/senders.ts'
 import storage from './plugins/storage.ts'
+import waiting from './plugins/waiting.ts'
 import worker from './plugins/worker.ts'
 import { endings } from './routes/endings.ts'
 import { events } from './routes/events.ts'
@@ -19,7 +21,6 @@ import { sessions } from './routes/sessions.ts'
 import { health, status } from './routes/status.ts'
 import { timeLimits } from './routes/time-limits.ts'
 import { webhooks } from './routes/webhooks.ts'
-import { ajvOptions } from './validation.ts'
 
 /** How the Fastify instance has to be made for `curfew` to be registered on it. */
 export function serverOptions(log: Logger) {
@@ -30,11 +31,13 @@ export function serverOptions(log: Logger) {
     genReqId: requestId,
     bodyLimit: 64 * 1024,
     routerOptions: { maxParamLength: 2048 },
-    ajv: ajvOptions,
     frameworkErrors: sendError,
     clientErrorHandler: onClientError,
     // A request must arrive within this; slow senders would otherwise hold connections for ever.
     requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2000 },
+    // Longer than load balancers keep theirs, so that it is they who close them.
+    keepAliveTimeout: 72_000,
     return503OnClosing: false,
   } satisfies FastifyServerOptions & Record<string, unknown>
 }
@@ -44,6 +47,7 @@ export async function curfew(
   app: FastifyInstance,
   { config, clock = systemClock }: { config: Config; clock?: Clock },
 ): Promise<void> {
+  await app.register(connections, config)
   await app.register(methods)
   await app.register(errors)
   await app.register(requests)
@@ -52,6 +56,7 @@ export async function curfew(
   await app.register(senders, config)
   await app.register(notices)
   await app.register(storage, { url: config.databaseUrl, clock, warnMinutes: config.warnMinutes })
+  await app.register(waiting)
   await app.register(worker, { config })
   await app.register(limits, { config })
   await app.register(readiness)

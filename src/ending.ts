@@ -34,23 +34,24 @@ export const EndingId = Type.String({ pattern: UUID, description: 'the UUID of a
 // A UUID is 36 of the same characters, so one pattern serves both spellings.
 export const Room = Type.String({
   pattern: '^[A-Za-z0-9_-]{3,64}$',
-  description: 'a room: its UUID, or its friendly URL of 3 to 64 letters, digits, - and _',
+  description: 'a string, the UUID of a room or its friendly URL of 3 to 64 letters, digits, - and _',
 })
 export const RoomExternalId = Type.String({
   minLength: 1,
   maxLength: 200,
   pattern: TEXT,
-  description: "a room's external id: 1 to 200 characters, none of them a control character",
+  description: 'a string of 1 to 200 characters, the external id of a room, none of them a control character',
 })
 export const Reason = Type.String({
   pattern: '^[a-z][a-z0-9_]{0,63}$',
-  description: 'a lower-case word such as booking_cancelled: a letter, then up to 63 letters, digits and _',
+  description:
+    'a string such as booking_cancelled: a lower-case letter, then up to 63 of those, digits and _',
 })
 export const Key = Type.String({
   minLength: 1,
   maxLength: 200,
   pattern: TEXT,
-  description: '1 to 200 characters, none of them a control character',
+  description: 'a string of 1 to 200 characters, none of them a control character',
 })
 export const Time = Type.String({
   format: 'rfc3339',

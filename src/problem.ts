@@ -33,6 +33,7 @@ const PROBLEMS = {
   'headers-too-large': [431, 'The headers are too large'],
   internal: [500, 'Something went wrong in Curfew'],
   'storage-unavailable': [503, 'The ledger cannot be reached or written now'],
+  busy: [503, 'Too many want the same at once'],
   'shutting-down': [503, 'Curfew is shutting down'],
 } as const satisfies Record<string, readonly [number, string]>
 export type ProblemCode = keyof typeof PROBLEMS
@@ -69,6 +70,12 @@ export class Problem extends Error {
     }
     return mistakes ? { ...document, errors: mistakes } : document
   }
+}
+
+/** A 422 about everything that is wrong; `detail` where the mistakes do not say it all. */
+export function allInvalid(mistakes: Mistake[], detail?: string): Problem {
+  const all = mistakes.map((mistake) => `${mistake.pointer || 'the body'} ${mistake.detail}`).join('; ')
+  return new Problem('invalid', detail ?? all, { mistakes })
 }
 
 /** A 422 about one field. `pointer` is a JSON pointer into the body, or to a parameter or header by its name. */

@@ -1,61 +1,83 @@
-import { Ajv } from 'ajv'
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import type { TSchema } from 'typebox'
+import { pointerStep } from './json.ts'
 import type { Mistake } from './problem.ts'
 import { parseTime } from './time.ts'
 
 /** Nothing is coerced, filled in or dropped; `verbose` brings the schema whose `description` says what would be right. */
-export const ajvOptions = {
-  customOptions: {
-    coerceTypes: false,
-    removeAdditional: false,
-    useDefaults: false,
-    allErrors: true,
-    verbose: true,
-    formats: { rfc3339: { type: 'string', validate: (text: string) => parseTime(text) !== undefined } },
-  },
-} as const
+const options = {
+  coerceTypes: false,
+  removeAdditional: false,
+  useDefaults: false,
+  verbose: true,
+  formats: { rfc3339: { type: 'string', validate: (text: string) => parseTime(text) !== undefined } },
+} satisfies Options
 
-/** What Ajv says of a value, by itself or through Fastify. */
-export interface SchemaError {
-  instancePath: string
-  keyword: string
-  params: Record<string, unknown>
-  message?: string
-}
+/** How many mistakes one answer tells of. */
+export const MOST_MISTAKES = 20
+// In more than this, everything might be wrong, and finding it would cost far more than finding nothing.
+const MOST_VALUES = 2000
+const LONGEST_POINTER = 200
+const LONGEST_DETAIL = 400
 
-interface VerboseError extends SchemaError {
-  parentSchema?: {
-    description?: string
-    type?: string
-    properties?: Record<string, { description?: string }>
-  }
-}
+let untilFirst: Ajv | undefined
+let throughout: Ajv | undefined
 
-let ajv: Ajv | undefined
-
-/** Checks what does not come to Fastify as a body of its own; the same words for the same mistakes. */
+/**
+ * The one way in which anything from outside is held against its schema. It stops at the first mistake, so that what
+ * is wrong costs no more than what is right; only something small is gone through once more for all of them.
+ */
 export function checker(schema: TSchema): (value: unknown) => Mistake[] {
-  ajv ??= new Ajv(ajvOptions.customOptions)
-  const validate = ajv.compile(schema)
-  return (value) => (validate(value) ? [] : mistakesOf(validate.errors as SchemaError[]))
-}
-
-/** One mistake for each place, in the words of the schema's descriptions. */
-export function mistakesOf(errors: SchemaError[]): Mistake[] {
-  const found = new Map<string, string>()
-  for (const error of errors as VerboseError[]) {
-    const mistake = mistakeOf(error)
-    if (!found.has(mistake.pointer)) found.set(mistake.pointer, mistake.detail)
+  untilFirst ??= new Ajv(options)
+  const check = untilFirst.compile(schema)
+  let checkAll: ValidateFunction | undefined
+  return (value) => {
+    if (check(value)) return []
+    const first = check.errors as ErrorObject[]
+    if (!isSmall(value)) return mistakesOf(first).slice(0, 1)
+    throughout ??= new Ajv({ ...options, allErrors: true })
+    checkAll ??= throughout.compile(schema)
+    checkAll(value)
+    return mistakesOf(checkAll.errors ?? first).slice(0, MOST_MISTAKES)
   }
-  return [...found].map(([pointer, detail]) => ({ pointer, detail }))
 }
 
-function mistakeOf({ instancePath, keyword, params, parentSchema, message }: VerboseError): Mistake {
-  const properties = parentSchema?.properties ?? {}
+/** Counts what there is in a value, and stops where it is too much. */
+function isSmall(value: unknown): boolean {
+  const rest = [value]
+  let count = 0
+  while (rest.length > 0) {
+    const next = rest.pop()
+    count += 1
+    if (typeof next !== 'object' || next === null) continue
+    const within: unknown[] = Array.isArray(next) ? next : Object.values(next)
+    if (count + rest.length + within.length > MOST_VALUES) return false
+    rest.push(...within)
+  }
+  return true
+}
+
+/** One mistake for each place, in the words of the schema's descriptions where it has any. */
+function mistakesOf(errors: ErrorObject[]): Mistake[] {
+  const found = new Map<string, { detail: string; described: boolean }>()
+  for (const error of errors) {
+    const { pointer, ...mistake } = mistakeOf(error)
+    const known = found.get(pointer)
+    if (!known || (mistake.described && !known.described)) found.set(pointer, mistake)
+  }
+  return [...found].map(([pointer, { detail }]) => ({
+    pointer: pointer.slice(0, LONGEST_POINTER),
+    detail: detail.slice(0, LONGEST_DETAIL),
+  }))
+}
+
+function mistakeOf({ instancePath, keyword, params, parentSchema, message }: ErrorObject) {
+  const properties: Record<string, { description?: string }> = parentSchema?.properties ?? {}
   if (keyword === 'required') {
     const name = String(params.missingProperty)
     const wanted = properties[name]?.description
-    return { pointer: below(instancePath, name), detail: wanted ? `is required: ${wanted}` : 'is required' }
+    const detail = wanted ? `is required: ${wanted}` : 'is required'
+    return { pointer: instancePath + pointerStep(name), detail, described: true }
   }
   if (keyword === 'additionalProperties') {
     const known = Object.keys(properties)
@@ -63,13 +85,13 @@ function mistakeOf({ instancePath, keyword, params, parentSchema, message }: Ver
       known.length > 0
         ? `is not known; known here are ${known.join(', ')}`
         : 'is not known; nothing is expected here'
-    return { pointer: below(instancePath, String(params.additionalProperty)), detail }
+    return {
+      pointer: instancePath + pointerStep(String(params.additionalProperty)),
+      detail,
+      described: true,
+    }
   }
-  const wanted = parentSchema?.description
-  return { pointer: instancePath, detail: wanted ? `must be ${wanted}` : (message ?? 'is not valid') }
-}
-
-// RFC 6901: ~ and / within a name are escaped.
-function below(path: string, name: string): string {
-  return `${path}/${name.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`
+  const wanted: string | undefined = parentSchema?.description
+  const detail = wanted ? `must be ${wanted}` : (message ?? 'is not valid')
+  return { pointer: instancePath, detail, described: wanted !== undefined }
 }

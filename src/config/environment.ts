@@ -88,6 +88,7 @@ export const Environment = Type.Object({
   BOOKING_GRACE: duration('0s'),
   SHUTDOWN_GRACE: duration('10s'),
   MAX_TARGETS_PER_EVENT: wholeNumber(1, 10_000, 200),
+  MAX_TARGETS_PER_REQUEST: wholeNumber(1, 100_000, 1000),
   RETENTION_DAYS: wholeNumber(1, 36_500, 90),
   SWEEP_INTERVAL: duration('30s'),
   DEFAULT_TIME_LIMIT: Type.Optional(

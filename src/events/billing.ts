@@ -7,10 +7,9 @@ const Account = Type.String({
   minLength: 1,
   maxLength: 190,
   pattern: '^[^\\p{Cc}\\p{Cs}]+$',
-  description: 'the id of an account: 1 to 190 characters, none of them a control character',
+  description: 'a string of 1 to 190 characters, the id of an account, none of them a control character',
 })
 const DAY_SECONDS = 24 * 3600
-const SOME_TARGETS = 'a list of targets, at least one'
 
 interface Suspension {
   account: string
@@ -37,30 +36,29 @@ function takenBack(state: { account: string }) {
 
 /** The newest suspension of an account names everything that is suspended, and takes the place of an older one. */
 const suspended: Handler<Suspension, AccountState> = {
-  schema: Type.Object(
-    {
-      account: Account,
-      targets: Type.Array(
-        Type.Object(targetFields, {
-          additionalProperties: false,
-          description: 'an object with one of sessionId, roomId and roomExternalId',
-        }),
-        { minItems: 1, description: SOME_TARGETS },
-      ),
-      graceSeconds: Type.Optional(
-        Type.Integer({
-          minimum: 0,
-          maximum: 90 * DAY_SECONDS,
-          description: `a whole number of seconds from 0 to ${90 * DAY_SECONDS}`,
-        }),
-      ),
-    },
-    { additionalProperties: false, description: 'an object with account and targets' },
-  ),
-  mistakes: ({ targets }, { maxTargets }) =>
-    targets.length > maxTargets
-      ? [{ pointer: '/targets', detail: `must have at most ${maxTargets} targets` }]
-      : targets.flatMap((target, i) => targetMistakes(target, `/targets/${i}`)),
+  schema: (maxTargets) =>
+    Type.Object(
+      {
+        account: Account,
+        targets: Type.Array(
+          Type.Object(targetFields, {
+            additionalProperties: false,
+            description: 'an object with one of sessionId, roomId and roomExternalId',
+          }),
+          { minItems: 1, maxItems: maxTargets, description: `a list of targets, from 1 to ${maxTargets}` },
+        ),
+        graceSeconds: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 90 * DAY_SECONDS,
+            description: `a whole number of seconds from 0 to ${90 * DAY_SECONDS}`,
+          }),
+        ),
+      },
+      { additionalProperties: false, description: 'an object with account and targets' },
+    ),
+  mistakes: ({ targets }) => targets.flatMap((target, i) => targetMistakes(target, `/targets/${i}`)),
+  targets: ({ targets }) => targets.length,
   subject: subjectOf,
   precedence: 1,
   learn: (before, event, newest, { now }) => (newest || !before ? suspension(event, now) : before),
@@ -73,6 +71,7 @@ const resumed: Handler<{ account: string }, AccountState> = {
     { account: Account },
     { additionalProperties: false, description: 'an object with account' },
   ),
+  targets: () => 0,
   subject: subjectOf,
   learn: (before, { source, id, type, data }, newest, { now }) =>
     newest || !before

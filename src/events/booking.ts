@@ -9,7 +9,7 @@ const BookingId = Type.String({
   minLength: 1,
   maxLength: 190,
   pattern: '^[^\\p{Cc}\\p{Cs}]+$',
-  description: 'the id of a booking: 1 to 190 characters, none of them a control character',
+  description: 'a string of 1 to 190 characters, the id of a booking, none of them a control character',
 })
 const data = <T extends TProperties>(properties: T) =>
   Type.Object(
@@ -59,6 +59,12 @@ const scheduling: Handler<BookingData, Booking> = {
   learn: (before, event, newest, { now }) => learn(before, event, newest, now, false),
 }
 
+/** Its room is what an earlier event has told; where none has, it is known when one comes. */
+const rescheduling: Handler<BookingData, Booking> = {
+  ...scheduling,
+  mistakes: (booking, setting) => [...targetMistakes(booking, '', true), ...timeMistakes(booking, setting)],
+}
+
 const cancelling: Handler<BookingData, Booking> = {
   ...common,
   schema: data({ endsAt: Type.Optional(Time), startsAt: Type.Optional(Time) }),
@@ -70,8 +76,10 @@ const cancelling: Handler<BookingData, Booking> = {
 /** Bookings of rooms: their end is the end of what happens in the room. */
 export const booking: Record<string, AnyHandler> = {
   'booking.scheduled': scheduling,
-  'booking.rescheduled': scheduling,
+  'booking.rescheduled': rescheduling,
   'booking.cancelled': cancelling,
+  // The other spelling of the same word.
+  'booking.canceled': cancelling,
 }
 
 function timeMistakes({ startsAt, endsAt }: BookingData, { now, bookingGraceMs }: Setting): Mistake[] {
@@ -122,7 +130,6 @@ const timeOf = (text: string | undefined) => (text === undefined ? undefined : p
  */
 function scheduled(booking: Booking, setting: Setting): Change {
   const { target, startsAt, endsAt, at } = booking
-  // Both are required where a booking is scheduled.
   if (!target || !endsAt) return { put: [] }
   const subject = keyOf(booking)
   const dueAt = endsAt.value + setting.bookingGraceMs

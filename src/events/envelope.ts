@@ -49,8 +49,13 @@ const Envelope = Type.Object(
 )
 const check = checker(Envelope)
 
+// Far more than anybody has, and few enough to be gone through.
+const MOST_ATTRIBUTES = 100
+
 /** The event of an envelope as it came, or what is wrong with it. `now` is epoch ms. */
 export function readEnvelope(raw: unknown, now: number): { event: Event } | { mistakes: Mistake[] } {
+  if (typeof raw === 'object' && raw !== null && Object.keys(raw).length > MOST_ATTRIBUTES)
+    return { mistakes: [{ pointer: '', detail: `must have at most ${MOST_ATTRIBUTES} attributes` }] }
   const envelope = withoutNulls(raw)
   const mistakes = check(envelope)
   if (mistakes.length > 0) return { mistakes }

@@ -28,8 +28,10 @@ export interface Event<D = unknown> {
  * `D` is the event's data, `M` what is remembered of its subject (JSON), for example of a booking.
  */
 export interface Handler<D, M> {
-  /** of the data */
-  schema: TSchema
+  /** of the data; a function where it depends on how many targets an event may name */
+  schema: TSchema | ((maxTargets: number) => TSchema)
+  /** how many targets the data names; absent: one */
+  targets?(data: D): number
   /** What no schema can say; pointers begin within the data (`/endsAt`). */
   mistakes?(data: D, setting: Setting): Mistake[]
   /** What the event is about. Events about the same have an order; where this is absent, they have none. */

@@ -20,6 +20,7 @@ export interface Config {
   webhookSecret: string | undefined
   bookingGraceMs: number
   maxTargetsPerEvent: number
+  maxTargetsPerRequest: number
   callsPerMinute: number
   /** at least as many */
   urgentCallsPerMinute: number
@@ -208,6 +209,7 @@ function toConfig(environment: Environment): Config {
     webhookSecret: environment.DIGITAL_SAMBA_WEBHOOK_SECRET,
     bookingGraceMs: ms(environment.BOOKING_GRACE),
     maxTargetsPerEvent: environment.MAX_TARGETS_PER_EVENT,
+    maxTargetsPerRequest: environment.MAX_TARGETS_PER_REQUEST,
     callsPerMinute: environment.CALLS_PER_MINUTE,
     urgentCallsPerMinute: urgentCalls(environment),
     maxConcurrentCalls: environment.MAX_CONCURRENT_CALLS,

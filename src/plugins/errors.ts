@@ -1,17 +1,29 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem, type ProblemCode } from '../problem.ts'
+import type { TSchema } from 'typebox'
+import { allInvalid, Problem, type ProblemCode } from '../problem.ts'
 import { StorageError, TooManyError } from '../storage/errors.ts'
-import { mistakesOf } from '../validation.ts'
+import { checker } from '../validation.ts'
 
 /** Every error of every kind leaves as application/problem+json. */
 export default fp(async function errors(app) {
   app.setErrorHandler(sendError)
+  app.setValidatorCompiler<TSchema>(({ schema }) => {
+    const check = checker(schema)
+    return (value: unknown) => {
+      const mistakes = check(value)
+      return mistakes.length > 0 ? { error: allInvalid(mistakes) } : { value }
+    }
+  })
   app.setNotFoundHandler((request) => {
-    throw new Problem('not-found', `there is nothing at ${pathOf(request)}`)
+    throw notFound(request)
   })
 })
+
+export function notFound(request: FastifyRequest): Problem {
+  return new Problem('not-found', `there is nothing at ${pathOf(request)}`)
+}
 
 export function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] as string
@@ -20,12 +32,19 @@ export function pathOf(request: FastifyRequest): string {
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request)
   if (problem.status >= 500) request.log.error({ err: error }, 'request.failed')
+  // What is left of a body that nobody will read is not taken in either.
+  if (!isReceived(request)) reply.header('connection', 'close')
   void reply
     .status(problem.status)
     .headers({ ...problem.headers, 'x-request-id': request.id })
     .type('application/problem+json')
     .serializer(JSON.stringify)
     .send(problem.document(request.id))
+}
+
+function isReceived({ raw, headers }: FastifyRequest): boolean {
+  const isExpected = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  return raw.complete || !isExpected
 }
 
 // Fastify's own errors, by its codes. The details are ours: Fastify's name its internals.
@@ -43,12 +62,7 @@ function problemOf(error: unknown, request: FastifyRequest): Problem {
     return new Problem('storage-unavailable', 'nothing can be stored or read just now; try again shortly', {
       headers: { 'retry-after': '1' },
     })
-  const { code, validation, statusCode } = error as Partial<FastifyError>
-  if (validation) {
-    const mistakes = mistakesOf(validation)
-    const detail = mistakes.map((mistake) => `${mistake.pointer || 'the body'} ${mistake.detail}`).join('; ')
-    return new Problem('invalid', detail, { mistakes })
-  }
+  const { code, statusCode } = error as Partial<FastifyError>
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return new Problem('unsupported-media-type', wantedType(request))
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('body-too-large', largestBody(request))

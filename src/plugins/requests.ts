@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../problem.ts'
 import type { Caller } from '../storage/endings.ts'
-import { pathOf } from './errors.ts'
+import { notFound, pathOf } from './errors.ts'
 
 const LONGEST_PATH = 2048
 // What protects an answer that is JSON and is read by programs; the others are about pages, and cost as much each time
@@ -22,13 +22,6 @@ const SAFE_HEADERS = {
   xFrameOptions: { action: 'deny' },
 } as const
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Aborts when the service is told to stop: whoever waits for something answers what is known. */
-    closing: AbortSignal
-  }
-}
-
 /** The caller's own id where it sent a sane one, so that its logs and ours can be laid side by side. */
 export function requestId({ headers }: { headers: Record<string, unknown> }): string {
   const theirs = headers['x-request-id']
@@ -37,18 +30,21 @@ export function requestId({ headers }: { headers: Record<string, unknown> }): st
 
 /** What holds for every request: its id on the answer, safe headers, a bounded path, a line in the log. */
 export default fp(async function requests(app) {
-  const closing = new AbortController()
-  app.decorate('closing', closing.signal)
-  app.addHook('preClose', async () => closing.abort())
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
   await app.register(helmet, SAFE_HEADERS)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
-    if (closing.signal.aborted)
+    if (closing)
       throw new Problem('shutting-down', 'ask again in a moment', {
         headers: { 'retry-after': '2', connection: 'close' },
       })
     if (pathOf(request).length > LONGEST_PATH)
       throw new Problem('path-too-long', 'the path must not be longer than 2 KiB')
+    // Before anything is read of a body that nobody asked for.
+    if (request.is404) throw notFound(request)
   })
   app.addHook('onResponse', async (request, reply) => {
     const { statusCode: status, elapsedTime } = reply

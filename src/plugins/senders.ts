@@ -1,14 +1,18 @@
-import { timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Webhook } from 'standardwebhooks'
+import { systemClock } from '../clock.ts'
 import { digestOf, type EventSecret } from '../config/keys.ts'
 import { Problem } from '../problem.ts'
 
+type Headers = FastifyRequest['headers']
+
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The name of whoever signed `body` as Standard Webhooks say; undefined where nobody known did, or not just now. */
-    signerOf: (headers: FastifyRequest['headers'], body: Buffer) => string | undefined
+    /** Why nobody can have signed anything with these headers; undefined where only the body can tell. */
+    signatureFlaw: (headers: Headers) => string | undefined
+    /** The name of whoever signed `body` as Standard Webhooks say; undefined where nobody known did. */
+    signerOf: (headers: Headers, body: Buffer) => string | undefined
     /** An onRequest hook: whoever gets past it is Digital Samba. */
     authenticateDigitalSamba: (request: FastifyRequest) => Promise<void>
   }
@@ -19,19 +23,27 @@ export interface SenderOptions {
   webhookSecret: string | undefined
 }
 
+const TOLERANCE_SECONDS = 5 * 60
+// HMAC-SHA256 in base64; a header may list several, blanks between them.
+const SIGNATURE = /^v1,[A-Za-z0-9+/]{43}=$/
+
 /** Who sends what is not signed in as a caller: signed events, and Digital Samba's own webhooks. */
 export default fp<SenderOptions>(async function senders(app, { eventSecrets, webhookSecret }) {
-  const verifiers = eventSecrets.map(({ name, secret }) => ({ name, webhook: new Webhook(secret) }))
+  const signers = eventSecrets.map(({ name, secret }) => ({
+    name,
+    key: Buffer.from(secret.slice('whsec_'.length), 'base64'),
+  }))
+  app.decorate('signatureFlaw', (headers) =>
+    signers.length === 0 ? 'no signature is taken: EVENT_SECRETS is not set' : flawOf(headers),
+  )
+  // With Node's own HMAC: the official library's, in JavaScript, takes 15 ms for each secret and MiB.
   app.decorate('signerOf', (headers, body) => {
-    const signed = {
-      'webhook-id': only(headers['webhook-id']),
-      'webhook-timestamp': only(headers['webhook-timestamp']),
-      'webhook-signature': only(headers['webhook-signature']),
-    }
-    // Node joins a header that came twice; which of the two was meant nobody knows.
-    if (!/^\d+$/.test(signed['webhook-timestamp']) || signed['webhook-signature'].includes(', '))
-      return undefined
-    return verifiers.find(({ webhook }) => isSignedBy(webhook, body, signed))?.name
+    const prefix = `${headers['webhook-id']}.${headers['webhook-timestamp']}.`
+    const given = signaturesIn(headers).map((text) => Buffer.from(text.slice('v1,'.length), 'base64'))
+    return signers.find(({ key }) => {
+      const wanted = createHmac('sha256', key).update(prefix).update(body).digest()
+      return given.filter((signature) => timingSafeEqual(signature, wanted)).length > 0
+    })?.name
   })
 
   const digest = webhookSecret === undefined ? undefined : digestOf(webhookSecret)
@@ -53,14 +65,22 @@ export default fp<SenderOptions>(async function senders(app, { eventSecrets, web
   })
 })
 
-const only = (value: string | string[] | undefined) => (typeof value === 'string' ? value : '')
+function flawOf(headers: Headers): string | undefined {
+  const id = headers['webhook-id']
+  if (typeof id !== 'string' || id === '') return 'the header webhook-id is missing'
+  const timestamp = headers['webhook-timestamp']
+  if (typeof timestamp !== 'string' || !/^\d{1,12}$/.test(timestamp))
+    return 'the header webhook-timestamp must be a whole number of seconds since 1970'
+  // By the real clock, as the libraries of senders do it; the ledger's own may be another machine's.
+  const age = Math.floor(systemClock.now() / 1000) - Number(timestamp)
+  if (Math.abs(age) > TOLERANCE_SECONDS) return 'the header webhook-timestamp is more than five minutes off'
+  return signaturesIn(headers).length > 0
+    ? undefined
+    : 'the header webhook-signature must be v1, and an HMAC-SHA256 in base64'
+}
 
-// The library throws whatever the reason; five minutes' tolerance is its own, by the real clock.
-function isSignedBy(webhook: Webhook, body: Buffer, headers: Record<string, string>): boolean {
-  try {
-    webhook.verify(body, headers, { jsonParse: false })
-    return true
-  } catch {
-    return false
-  }
+/** None where the header came twice: Node joins the two, and which of them was meant nobody knows. */
+function signaturesIn(headers: Headers): string[] {
+  const text = String(headers['webhook-signature'] ?? '')
+  return text.includes(', ') ? [] : text.split(' ').filter((one) => SIGNATURE.test(one))
 }

@@ -1,18 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Clock, sleepUntil } from '../clock.ts'
 import { type Ending, type Hold, type Instruction, METADATA_BYTES, type Target } from '../ending.ts'
 import { invalid } from '../problem.ts'
-import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { formatTime, oneYearAfter, parseTime } from '../time.ts'
+import { besides } from './besides.ts'
 import { endingView, holdFields } from './ending-view.ts'
 import { idempotentRequest, preferredWait } from './headers.ts'
 import { endingOf } from './obstacles.ts'
 import type { EndRequest } from './schemas.ts'
 
 const DEFAULT_REASON = 'requested'
-// Another replica may be the one that ends it, and its word does not reach this process.
-const LOOK_EVERY_MS = 500
+const DAY_MS = 24 * 3_600_000
 
 /** Stores what is asked for and answers 202; or 200, where the caller prefers to wait and it is over in time. */
 export async function accept(
@@ -21,26 +19,25 @@ export async function accept(
   target: Target,
   body: EndRequest,
 ): Promise<Ending> {
-  const { ledger } = request.server
+  const { ledger, limits, waiting } = request.server
   const wish = instruction(request.caller.name, target, body, ledger.clock.now())
   const answer = endingOf(await ledger.put(wish, idempotentRequest(request)))
-  const { ending } = answer
-  if (answer.replayed) reply.header('idempotency-replayed', 'true')
-  else logStored(request, ending, answer.replaced ? 'ending.replaced' : 'ending.accepted')
-  for (const other of answer.takenBack ?? []) logStored(request, other, 'ending.cancelled')
-  reply.header('location', `/v1/endings/${ending.id}`)
+  const { ending, replayed, replaced, takenBack = [] } = answer
   const seconds = preferredWait(request)
-  reply.status(202)
-  const hold = holdFields(
-    answer.replayed || wish.hold ? await request.server.limits.holdOfEnding(ending.id) : undefined,
-  )
-  if (seconds === 0) return { ...endingView(ending), ...hold }
-  reply.header('preference-applied', `wait=${seconds}`)
-  const gone = AbortSignal.any([request.signal, request.server.closing])
-  const after = await waitFor(ledger, ending, seconds * 1000, gone)
-  if (after.state !== 'pending') reply.status(200)
-  return { ...endingView(after), ...hold }
+  // Before anything else is waited for: it could be over by then, and is told of once.
+  const over = seconds > 0 ? waiting.until(request, ending, seconds * 1000) : undefined
+  if (replayed) reply.header('idempotency-replayed', 'true')
+  else logStored(request, ending, replaced ? 'ending.replaced' : 'ending.accepted')
+  for (const other of takenBack) logStored(request, other, 'ending.cancelled')
+  reply.status(202).header('location', `/v1/endings/${ending.id}`)
+  if (over) reply.header('preference-applied', `wait=${seconds}`)
+  const hold = replayed ? await besides(request, () => limits.holdOfEnding(ending.id)) : asRow(wish.hold)
+  const after = over ? await over : ending
+  if (over && after.state !== 'pending') reply.status(200)
+  return { ...endingView(after), ...holdFields(hold) }
 }
+
+const asRow = (hold: Hold | undefined) => hold && { from_at: hold.from, until_at: hold.until }
 
 function instruction(requestedBy: string, target: Target, body: EndRequest, now: number): Instruction {
   const metadata = body.metadata ?? {}
@@ -83,11 +80,18 @@ function holdOf(
   return { from, until }
 }
 
-/** `text` has passed as RFC 3339. What is past is due now. */
+const LONGEST_PAST_DAYS = 7
+
+/**
+ * `text` has passed as RFC 3339. A time that is past is due at once and stays what it was: only who had begun by then
+ * is its business. One that is long past is a mistake.
+ */
 export function dueTime(text: string, now: number): number {
   const dueAt = parseTime(text) as number
   if (dueAt > oneYearAfter(now)) throw invalid('/dueAt', 'must be at most a year ahead')
-  return Math.max(dueAt, now)
+  if (dueAt < now - LONGEST_PAST_DAYS * DAY_MS)
+    throw invalid('/dueAt', `must be at most ${LONGEST_PAST_DAYS} days ago`)
+  return dueAt
 }
 
 /** One line for each change that somebody asked for, and who it was. */
@@ -102,24 +106,4 @@ export function logStored({ log, caller }: FastifyRequest, ending: EndingRow, ev
     key,
   }
   log.info({ ...about, dueAt: formatTime(due_at) }, event)
-}
-
-/** The ending as it is once it is over, or as it is after `ms`, or when the caller has gone or the service stops. */
-async function waitFor(ledger: Ledger, ending: EndingRow, ms: number, gone: AbortSignal): Promise<EndingRow> {
-  const { clock } = ledger
-  const until = clock.now() + ms
-  let latest = ending
-  while (latest.state === 'pending' && clock.now() < until && !gone.aborted) {
-    await firstOf(ledger, clock, ending.id, Math.min(until, clock.now() + LOOK_EVERY_MS), gone)
-    latest = (await ledger.find(ending.id)) ?? latest
-  }
-  return latest
-}
-
-async function firstOf(ledger: Ledger, clock: Clock, id: string, until: number, gone: AbortSignal) {
-  const either = new AbortController()
-  const stop = () => either.abort()
-  gone.addEventListener('abort', stop, { once: true, signal: either.signal })
-  await Promise.race([ledger.finished(id, either.signal), sleepUntil(clock, until, either.signal)])
-  stop()
 }

@@ -63,7 +63,9 @@ export function warningView(row: WarningRow): WarningView {
 }
 
 /** The hold that an ending came with, beside its own fields. */
-export function holdFields(hold: HoldRow | undefined): Pick<Ending, 'holdFrom' | 'holdUntil'> {
+export function holdFields(
+  hold: Pick<HoldRow, 'from_at' | 'until_at'> | undefined,
+): Pick<Ending, 'holdFrom' | 'holdUntil'> {
   return hold ? { holdFrom: formatTime(hold.from_at), holdUntil: timeOrNull(hold.until_at) } : {}
 }
 
@@ -71,6 +73,15 @@ export function inForceView(row: EndingRow | undefined): InForce | null {
   if (!row) return null
   const { id: ending, due_at, requested_by: requestedBy, reason } = row
   return { ending, dueAt: formatTime(due_at), requestedBy, reason }
+}
+
+/**
+ * How long (ms) after it could first be called an ending was called. That is when it was due; where that was past when
+ * it was asked for or moved, it is then. (Once it is tried again, the next attempt is no longer the first.)
+ */
+export function latenessOf(row: EndingRow, calledAt: number): number {
+  const { due_at, created_at, next_attempt_at } = row
+  return calledAt - Math.max(due_at, created_at, next_attempt_at <= calledAt ? next_attempt_at : due_at)
 }
 
 export function timeOrNull(at: number | null): string | null {

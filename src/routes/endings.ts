@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Ending } from '../ending.ts'
 import { invalid, Problem } from '../problem.ts'
 import type { EndingFilter, Move } from '../storage/endings.ts'
 import type { Answer } from '../storage/ledger.ts'
@@ -8,11 +7,12 @@ import type { EndingRow } from '../storage/schema.ts'
 import { parseTime } from '../time.ts'
 import { MINUTE_MS } from '../time-limits/rules.ts'
 import { accept, dueTime, logStored } from './accept.ts'
+import { besides } from './besides.ts'
 import { detailed } from './ending-details.ts'
 import { endingView, inForceView } from './ending-view.ts'
 import { idempotentRequest } from './headers.ts'
 import { lookUp, seenRow } from './look-up.ts'
-import { endingOf } from './obstacles.ts'
+import { endingOf, notPending } from './obstacles.ts'
 import {
   EndingParams,
   EndingRequest,
@@ -91,8 +91,8 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
       const to = moveOf(request.body, ledger.clock.now())
       const move = ledger.move(request.params.id, request.caller, to, idempotentRequest(request))
       const moved = await changed(request, reply, 'ending.moved', move)
-      const row = await ledger.find(moved.id)
-      return { ...moved, inForce: inForceView(row && (await inForce(request, row))) }
+      const first = await besides(request, () => inForce(request, moved))
+      return { ...endingView(moved), inForce: inForceView(first) }
     },
   })
 
@@ -101,14 +101,9 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     url: '/v1/endings/:id/cancel',
     schema: { params: EndingParams, querystring: Nothing, body: Nothing, response: endingAnswer },
     preValidation: absentIsEmpty,
-    handler: (request, reply) => {
-      const { id } = request.params
-      return changed(
-        request,
-        reply,
-        'ending.cancelled',
-        ledger.cancel(id, request.caller, idempotentRequest(request)),
-      )
+    handler: async (request, reply) => {
+      const cancel = ledger.cancel(request.params.id, request.caller, idempotentRequest(request))
+      return endingView(await changed(request, reply, 'ending.cancelled', cancel))
     },
   })
 
@@ -117,14 +112,9 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     url: '/v1/endings/:id/retry',
     schema: { params: EndingParams, querystring: Nothing, body: Nothing, response: endingAnswer },
     preValidation: absentIsEmpty,
-    handler: (request, reply) => {
-      const { id } = request.params
-      return changed(
-        request,
-        reply,
-        'ending.retried',
-        ledger.retry(id, request.caller, idempotentRequest(request)),
-      )
+    handler: async (request, reply) => {
+      const retry = ledger.retry(request.params.id, request.caller, idempotentRequest(request))
+      return endingView(await changed(request, reply, 'ending.retried', retry))
     },
   })
 }
@@ -153,17 +143,23 @@ async function absentIsEmpty(request: FastifyRequest): Promise<void> {
   if (request.body === undefined) request.body = {}
 }
 
+/** The ending as the transaction has left it: nothing that could fail is read afterwards. */
 async function changed(
-  request: FastifyRequest,
+  request: FastifyRequest<{ Params: { id: string } }>,
   reply: FastifyReply,
   event: string,
   change: Promise<Answer>,
-): Promise<Ending> {
-  const { ending, replayed, takenBack = [] } = endingOf(await change)
+): Promise<EndingRow> {
+  const answer = await change
+  if ('obstacle' in answer && answer.obstacle === 'not-pending') {
+    const { ledger } = request.server
+    throw notPending(await ledger.find(request.params.id))
+  }
+  const { ending, replayed, takenBack = [] } = endingOf(answer)
   if (replayed) reply.header('idempotency-replayed', 'true')
   else logStored(request, ending, event)
   for (const other of takenBack) logStored(request, other, 'ending.cancelled')
-  return endingView(ending)
+  return ending
 }
 
 function filterOf({ limit: _, cursor, dueBefore, dueAfter, ...same }: ListQuery): EndingFilter {

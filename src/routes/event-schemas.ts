@@ -12,6 +12,7 @@ export const EventsAnswer = Type.Object({
         enum: ['accepted', 'duplicate', 'stale', 'ignored'],
       }),
       endings: Type.Array(Type.String()),
+      detail: Type.Optional(Type.String()),
     }),
   ),
 })

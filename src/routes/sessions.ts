@@ -8,7 +8,7 @@ import { Problem } from '../problem.ts'
 import type { EndingRow, SessionRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 import { detailed } from './ending-details.ts'
-import { attemptView, inForceView, timeOrNull, warningView } from './ending-view.ts'
+import { attemptView, inForceView, latenessOf, timeOrNull, warningView } from './ending-view.ts'
 import {
   type EndedBy,
   type Receipt,
@@ -98,7 +98,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         outcome: row.outcome,
         failure: row.failure,
         firstCallAt: timeOrNull(first ?? null),
-        latenessMs: inTime === undefined ? null : inTime.started_at - row.due_at,
+        latenessMs: inTime === undefined ? null : latenessOf(row, inTime.started_at),
         finishedAt: timeOrNull(row.finished_at),
         confirmedAt: timeOrNull(row.confirmed_at),
         attempts: attempts.map(attemptView),

@@ -107,7 +107,7 @@ export function dueAnew(dueAt: number, { warn_minutes }: Pick<EndingRow, 'warn_m
   return {
     ...newClaim,
     due_at: dueAt,
-    next_attempt_at: dueAt,
+    next_attempt_at: Math.max(dueAt, now),
     warn_at: warn_minutes === null ? null : nextWarningAt(dueAt, JSON.parse(warn_minutes), now),
   }
 }
@@ -144,6 +144,10 @@ async function change(
 
 export function findEnding(db: Db | Trx, id: string): Promise<EndingRow | undefined> {
   return db.selectFrom('endings').selectAll().where('id', '=', id.toLowerCase()).executeTakeFirst()
+}
+
+export function finishedAmong(db: Db, ids: string[]): Promise<EndingRow[]> {
+  return db.selectFrom('endings').selectAll().where('id', 'in', ids).where('state', '!=', PENDING).execute()
 }
 
 /** In the order in which the calls were made. */

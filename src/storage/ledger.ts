@@ -29,6 +29,7 @@ import {
   cancelEnding,
   type EndingFilter,
   findEnding,
+  finishedAmong,
   listEndings,
   type Move,
   moveEnding,
@@ -260,9 +261,14 @@ export class Ledger {
     return () => void this.#events.off('work', listener)
   }
 
-  /** Resolves when this process has seen the ending finish, or when `signal` aborts. */
-  async finished(id: string, signal: AbortSignal): Promise<void> {
-    await onceEmitted(this.#events, `finished:${id}`, { signal }).catch(() => undefined)
+  /** Tells `listener` of each ending that this process has seen finish. */
+  onFinished(listener: (ending: EndingRow) => void): void {
+    this.#events.on('finished', listener)
+  }
+
+  /** Those of the endings that are over. */
+  finishedAmong(ids: string[]): Promise<EndingRow[]> {
+    return translated(finishedAmong(this.#db, ids))
   }
 
   async #change(
@@ -276,11 +282,6 @@ export class Ledger {
     if ('ending' in answer)
       for (const ending of [answer.ending, ...(answer.takenBack ?? [])]) this.announce(ending)
     return answer
-  }
-
-  /** Tells `listener` of every ending that this process has seen finish. */
-  onFinished(listener: (ending: EndingRow) => void): void {
-    this.#events.on('finished', listener)
   }
 
   /** Tells `listener` when (epoch ms) the next warning of an ending is due. Returns how to stop it. */
@@ -301,10 +302,7 @@ export class Ledger {
     if (ending.warn_at !== null) this.#events.emit('warning', ending.warn_at)
     if (ending.confirm_at !== null) this.#events.emit('unconfirmed', ending.confirm_at)
     if (ending.state === 'pending') this.#events.emit('work', ending.next_attempt_at)
-    else {
-      this.#events.emit(`finished:${ending.id}`)
-      this.#events.emit('finished', ending)
-    }
+    else this.#events.emit('finished', ending)
   }
 
   /** One transaction, shared with what arrives at the same time; for the parts of the ledger that have their own files. */

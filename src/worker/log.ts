@@ -45,9 +45,12 @@ function fields({ id, requested_by, reason, target_kind, target_id, due_at }: En
   return { ending: id, target, requestedBy: requested_by, reason, dueAt: formatTime(due_at) }
 }
 
+// The first attempt could be made when it was asked for, or moved, even if the time that was asked for was past.
 function callFields(ending: EndingRow, call: Call) {
   const { session, status, duration_ms: durationMs, result, error } = call
-  return { session, status, durationMs, result, error, latenessMs: call.started_at - ending.due_at }
+  const isFirst = ending.attempt === ending.retry_base
+  const callableAt = Math.max(ending.due_at, isFirst ? ending.next_attempt_at : ending.created_at)
+  return { session, status, durationMs, result, error, latenessMs: call.started_at - callableAt }
 }
 
 function levelOf({ result }: Call): 'info' | 'warn' {

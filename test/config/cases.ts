@@ -36,6 +36,7 @@ export const DEFAULTS: Config = {
   webhookSecret: undefined,
   bookingGraceMs: 0,
   maxTargetsPerEvent: 200,
+  maxTargetsPerRequest: 1000,
   callsPerMinute: 900,
   urgentCallsPerMinute: 945,
   maxConcurrentCalls: 10,

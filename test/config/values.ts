@@ -96,6 +96,10 @@ export const BAD: { [name in Name]?: { wanted: string; values: string[] } } = {
     values: secretLists(),
   },
   MAX_TARGETS_PER_EVENT: { wanted: 'a whole number from 1 to 10000', values: ['0', '10001', '-1', 'all'] },
+  MAX_TARGETS_PER_REQUEST: {
+    wanted: 'a whole number from 1 to 100000',
+    values: ['0', '100001', '-1', 'all'],
+  },
   BOOKING_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   RETRY_FOR: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   SHUTDOWN_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },

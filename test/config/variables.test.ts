@@ -84,6 +84,10 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
     `${maxTargetsPerEvent}`,
     { maxTargetsPerEvent },
   ]),
+  MAX_TARGETS_PER_REQUEST: [1, 100_000].map((maxTargetsPerRequest) => [
+    `${maxTargetsPerRequest}`,
+    { maxTargetsPerRequest },
+  ]),
   BOOKING_GRACE: durations().map(([text, bookingGraceMs]) => [text, { bookingGraceMs }]),
   CALL_TIMEOUT_MS: [100, 2500, 60_000].map((timeoutMs) => [
     `${timeoutMs}`,

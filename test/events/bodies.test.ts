@@ -103,13 +103,13 @@ t.test('a batch of 900 KiB is accepted, and is as large as it may be at 1 MiB', 
   t.same(await contents(scene.databaseUrl), after)
 })
 
-t.test('a batch in which all is wrong is told of its first hundred mistakes', async (t) => {
+t.test('a batch in which all is wrong is told of its first twenty mistakes', async (t) => {
   const scene = await startRefusing(t)
   const before = await contents(scene.databaseUrl)
   const wrong = Array.from({ length: 1000 }, () => good({ source: '' }))
-  const first = Array.from({ length: 100 }, (_, i) => `/${i}/source`)
+  const first = Array.from({ length: 20 }, (_, i) => `/${i}/source`)
   const { detail } = isProblem(t, await post(scene, wrong), 422, 'invalid', first)
-  t.match(detail, /and 999 more/)
+  t.match(detail, /and at least 20 more/)
   t.same(await contents(scene.databaseUrl), before)
 })
 
