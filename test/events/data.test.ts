@@ -67,11 +67,16 @@ t.test('data of a booking that is wrong is refused where it is wrong', async (t)
   const more = (type: string): Refusal[] => [
     [`${type} with nothing`, event(type, {}), ['/data/bookingId', '/data/endsAt']],
     [`${type} without an end`, event(type, { bookingId: 'b', ...TARGET }), ['/data/endsAt']],
-    [`${type} without a target`, event(type, { bookingId: 'b', endsAt }), ['/data']],
+  ]
+  const roomless: Refusal = [
+    'scheduled without a target',
+    event('booking.scheduled', { bookingId: 'b', endsAt }),
+    ['/data'],
   ]
   const refusals = [
     ...bookings(scene, 'booking.scheduled'),
     ...more('booking.scheduled'),
+    roomless,
     ...bookings(scene, 'com.example.booking.cancelled'),
     ['nothing is cancelled', event('booking.cancelled', {}), ['/data/bookingId']] satisfies Refusal,
   ]

@@ -16,6 +16,9 @@ import { EVENT_SECRETS, SECRETS, signatureOf } from './signing.ts'
 
 type Headers = Record<string, string>
 const PREFIX = 'com.example.'
+const KNOWN =
+  'known are booking.scheduled, booking.rescheduled, booking.cancelled, booking.canceled, ' +
+  'billing.suspended, billing.resumed, time_limit.reached'
 
 interface Shop extends Scene {
   url: string
@@ -94,7 +97,7 @@ t.test(
       t.same(await transport(tell(late)), [{ id: late.id, type, status: 'stale', endings: [] }])
       const tea = event('tea.served', { cups: 2 })
       t.same(await transport(tell(tea)), [
-        { id: tea.id, type: `${PREFIX}tea.served`, status: 'ignored', endings: [] },
+        { id: tea.id, type: `${PREFIX}tea.served`, status: 'ignored', endings: [], detail: KNOWN },
       ])
       const [moved] = await transport(tell(booked(2 * HOUR, 1000)))
       t.match(moved, { status: 'accepted', endings: accepted?.endings ?? [] }, 'the same ending is moved')

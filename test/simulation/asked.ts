@@ -36,7 +36,14 @@ export interface AskedRule {
   maxMinutes: number
 }
 
-export type Party = 'booking' | 'billing'
+export const PARTIES = ['booking', 'billing'] as const
+export type Party = (typeof PARTIES)[number]
+
+/** When a rule is to end a session. */
+export interface Limit {
+  rule: AskedRule
+  dueAt: number
+}
 
 /** Something that asks for the end of a session: it may be ended from `dueAt` on, and has to be from `owedAt` on. */
 export interface Cause {
@@ -46,8 +53,9 @@ export interface Cause {
   owedAt: number
 }
 
-/** What somebody did to the ending that a rule has made for a session. */
+/** What a party did to the ending that its rules have made for a session. */
 interface Leave {
+  session: Session
   owner: Party
   givenMs: number
   isCancelled: boolean
@@ -98,23 +106,19 @@ export class Asked {
     return this.holds.filter(({ liftedAt, until }) => liftedAt === null && (until === null || until > now))
   }
 
-  /** `live`: the sessions that the change may be about. */
-  rule(room: string, rule: AskedRule | undefined, now: number, live: Session[]): void {
+  rule(room: string, rule: AskedRule | undefined, now: number): void {
     if (rule) this.rules.set(room, rule)
     else this.rules.delete(room)
     this.#rulesChangedAt.set(room, now)
-    for (const session of live) {
-      const leave = this.#leaves.get(session.id)
-      const owner = this.ruleFor(session.room)?.owner
-      // A rule of somebody else begins anew; a cancelled ending stays cancelled while it is its owner's rule.
-      if (leave && (leave.isCancelled ? owner && owner !== leave.owner : owner !== leave.owner))
-        this.#leaves.delete(session.id)
-    }
+    // What was given is gone with the owner's last rule for the room; what was taken back stays so.
+    for (const [name, { session, owner, isCancelled }] of this.#leaves)
+      if (!isCancelled && !this.ruleOf(owner, session.room)) this.#leaves.delete(name)
   }
 
-  ruleFor(room: Room): AskedRule | undefined {
+  /** The shortest of a party's rules for a room. */
+  ruleOf(owner: Party, room: Room): AskedRule | undefined {
     const found = namesOf(room).flatMap((name) => this.rules.get(name) ?? [])
-    return found.sort((a, b) => a.maxMinutes - b.maxMinutes)[0]
+    return found.filter((rule) => rule.owner === owner).sort((a, b) => a.maxMinutes - b.maxMinutes)[0]
   }
 
   /** When a rule for this room was last set or removed. */
@@ -122,20 +126,20 @@ export class Asked {
     return Math.max(...namesOf(room).map((name) => this.#rulesChangedAt.get(name) ?? 0))
   }
 
-  /** When its limit is reached, with the minutes that were given on top. */
-  limitOf(session: Session): { dueAt: number; owner: Party } | undefined {
-    const rule = this.ruleFor(session.room)
-    if (!rule) return undefined
-    const leave = this.#leaves.get(session.id)
-    if (leave?.isCancelled && leave.owner === rule.owner) return undefined
-    const given = leave?.owner === rule.owner ? leave.givenMs : 0
-    return { dueAt: toldStart(session) + rule.maxMinutes * MINUTE_MS + given, owner: rule.owner }
+  /** When the limit of each party is reached, with the minutes that it was given on top. */
+  limitsOf(session: Session): Limit[] {
+    return PARTIES.flatMap((owner) => {
+      const rule = this.ruleOf(owner, session.room)
+      const leave = this.#leaves.get(leaveName(session, owner))
+      if (!rule || leave?.isCancelled) return []
+      return { rule, dueAt: toldStart(session) + rule.maxMinutes * MINUTE_MS + (leave?.givenMs ?? 0) }
+    })
   }
 
-  limitMoved(session: Session, owner: Party, dueAt: number | 'cancelled'): void {
-    const { maxMinutes } = this.ruleFor(session.room) as AskedRule
-    const givenMs = dueAt === 'cancelled' ? 0 : dueAt - toldStart(session) - maxMinutes * MINUTE_MS
-    this.#leaves.set(session.id, { owner, givenMs, isCancelled: dueAt === 'cancelled' })
+  limitMoved(session: Session, { owner, maxMinutes }: AskedRule, dueAt: number | 'cancelled'): void {
+    const isCancelled = dueAt === 'cancelled'
+    const givenMs = isCancelled ? 0 : dueAt - toldStart(session) - maxMinutes * MINUTE_MS
+    this.#leaves.set(leaveName(session, owner), { session, owner, givenMs, isCancelled })
   }
 
   /** Everything that asks, or has asked and was not taken back, for the end of this session. */
@@ -143,7 +147,7 @@ export class Asked {
     const names = namesOf(session.room)
     return [
       ...this.#endings(session, [session.id, ...names]),
-      ...this.#limit(session),
+      ...this.#limits(session),
       ...names.flatMap((name) => this.#holdsOf.get(name) ?? []).flatMap((hold) => held(session, hold, now)),
     ]
   }
@@ -161,13 +165,17 @@ export class Asked {
     })
   }
 
-  #limit(session: Session): Cause[] {
-    const limit = this.limitOf(session)
-    if (!limit) return []
+  #limits(session: Session): Cause[] {
     const noticedAt = Math.max(session.startTime, this.changedAt(session.room)) + SWEEP_MS
-    return [{ why: 'rule', dueAt: limit.dueAt, owedAt: Math.max(limit.dueAt, noticedAt) }]
+    return this.limitsOf(session).map(({ rule, dueAt }) => ({
+      why: `rule of ${rule.owner}`,
+      dueAt,
+      owedAt: Math.max(dueAt, noticedAt),
+    }))
   }
 }
+
+const leaveName = ({ id }: Session, owner: Party) => `${id} ${owner}`
 
 function held(session: Session, hold: AskedHold, now: number): Cause[] {
   const begins = Math.max(hold.from, hold.askedAt)

@@ -1,10 +1,9 @@
 import type { Room, Session } from '../../src/sandbox/sandbox.ts'
-import { type AskedRule, MINUTE_MS, namesOf, type Party } from './asked.ts'
+import { type AskedRule, type Limit, MINUTE_MS, namesOf, PARTIES, type Party } from './asked.ts'
 import { type Stage, time } from './stage.ts'
 
 /** Callers that set rules, ask for ends, give more minutes, take back and open rooms again; through the API. */
 
-const PARTIES: Party[] = ['booking', 'billing']
 /** Rooms of which nobody ever asks anything. */
 export const isLeftAlone = (stage: Stage, room: Room) => stage.rooms.indexOf(room) % 8 === 7
 
@@ -17,7 +16,9 @@ export const anyName = (stage: Stage, room: Room) => stage.pick(namesOf(room)) a
 export const targetOf = (name: string) =>
   name.startsWith('external:') ? { roomExternalId: name.slice('external:'.length) } : { room: name }
 export const iso = (at: number) => new Date(at).toISOString()
-const warnMinutes = (stage: Stage) => (stage.chance(0.5) ? { warnMinutes: [10, 5, 1] } : {})
+// A rule warns while its session lasts.
+const warnMinutes = (stage: Stage, below = Number.POSITIVE_INFINITY) =>
+  stage.chance(0.5) ? { warnMinutes: [10, 5, 1].filter((minutes) => minutes < below) } : {}
 
 export async function setRule(stage: Stage, before?: AskedRule): Promise<void> {
   // Half of the time an owner changes what it has set: that moves what is live.
@@ -29,7 +30,7 @@ export async function setRule(stage: Stage, before?: AskedRule): Promise<void> {
   // UUIDs are compared without regard to case.
   const spelled = stage.chance(0.3) && name === room.id ? name.toUpperCase() : name
   const url = `/v1/time-limits/${encodeURIComponent(spelled)}`
-  const answer = await stage.ask('PUT', url, by, { maxMinutes, ...warnMinutes(stage) })
+  const answer = await stage.ask('PUT', url, by, { maxMinutes, ...warnMinutes(stage, maxMinutes) })
   if (!answer) return
   const owner = stage.asked.rules.get(name)?.owner ?? by
   expect(
@@ -40,7 +41,7 @@ export async function setRule(stage: Stage, before?: AskedRule): Promise<void> {
   )
   if (owner !== by) return
   stage.note(room, `${by} limits ${name} to ${maxMinutes} minutes`)
-  stage.asked.rule(name, { room: name, owner, maxMinutes }, stage.now, stage.live(room))
+  stage.asked.rule(name, { room: name, owner, maxMinutes }, stage.now)
 }
 
 export async function removeRule(stage: Stage): Promise<void> {
@@ -59,7 +60,7 @@ export async function removeRule(stage: Stage): Promise<void> {
   if (!may) return
   const room = stage.roomOf(rule.room) as Room
   stage.note(room, `${by} removes the rule for ${rule.room}`)
-  stage.asked.rule(rule.room, undefined, stage.now, stage.live(room))
+  stage.asked.rule(rule.room, undefined, stage.now)
 }
 
 export async function askForEnd(stage: Stage): Promise<void> {
@@ -116,43 +117,39 @@ export async function change(stage: Stage): Promise<void> {
 /** The same for what a rule has made; its answer is what the oracle expects of the rule. */
 export async function changeLimit(stage: Stage): Promise<void> {
   const session = stage.pick(stage.live())
-  const limit = session && stage.asked.limitOf(session)
+  const limit = session && stage.pick(stage.asked.limitsOf(session))
   if (!session || !limit) return
-  const found = await stage.ask(
-    'GET',
-    `/v1/endings?session=${session.id}&reason=time_limit&state=pending`,
-    'ops',
-  )
+  const { rule } = limit
+  const filter = `session=${session.id}&reason=time_limit&state=pending&requestedBy=${rule.owner}`
+  const found = await stage.ask('GET', `/v1/endings?${filter}`, 'ops')
   const [ending] = found?.body.data ?? []
   if (!ending) return
   expectLimit(stage, session, ending, limit)
   const isTakenBack = stage.chance(0.15)
   const url = `/v1/endings/${ending.id}`
   const answer = isTakenBack
-    ? await stage.ask('POST', `${url}/cancel`, limit.owner, {})
-    : await stage.ask('PATCH', url, limit.owner, { extendMinutes: stage.between(1, 30) })
+    ? await stage.ask('POST', `${url}/cancel`, rule.owner, {})
+    : await stage.ask('PATCH', url, rule.owner, { extendMinutes: stage.between(1, 30) })
   if (answer?.status !== 200) return
   // Minutes that were given outlive a change of the rule.
-  const rule = stage.asked.ruleFor(session.room)
   if (stage.chance(0.3)) stage.later(stage.between(1, 5 * MINUTE_MS), () => setRule(stage, rule))
   const dueAt = isTakenBack ? 'cancelled' : Date.parse(answer.body.dueAt)
-  stage.asked.limitMoved(session, limit.owner, dueAt)
+  stage.asked.limitMoved(session, rule, dueAt)
   stage.note(
     session.room,
-    `${limit.owner} moves the limit of ${session.id} to ${isTakenBack ? dueAt : answer.body.dueAt}`,
+    `${rule.owner} moves the limit of ${session.id} to ${isTakenBack ? dueAt : answer.body.dueAt}`,
   )
 }
 
 function expectLimit(
   stage: Stage,
   session: Session,
-  ending: { id: string; dueAt: string; requestedBy: string },
-  limit: { dueAt: number; owner: Party },
+  ending: { id: string; dueAt: string },
+  { rule, dueAt }: Limit,
 ): void {
-  const isAsAsked = Date.parse(ending.dueAt) === limit.dueAt && ending.requestedBy === limit.owner
-  if (!isAsAsked)
+  if (Date.parse(ending.dueAt) !== dueAt)
     stage.faults.push(
-      `session ${session.id}: its limit ${ending.id} is due ${ending.dueAt} for ${ending.requestedBy}, where the rules say ${time(limit.dueAt)} for ${limit.owner}`,
+      `session ${session.id}: its limit ${ending.id} is due ${ending.dueAt} for ${rule.owner}, where the rules say ${time(dueAt)}`,
     )
 }
 

@@ -122,9 +122,11 @@ export class Stage {
     return this.sandbox.session(name)?.room ?? this.rooms.find((room) => namesOf(room).includes(name))
   }
 
-  /** Logged as an error: only a Curfew that is dying may. */
+  /** Logged as an error: only a Curfew that is dying may, or one that tells of an outage which there is. */
   trouble(line: Record<string, unknown>): void {
-    if (this.curfew) this.faults.push(`${time(this.now)} logged ${JSON.stringify(line).slice(0, 600)}`)
+    const isOutage = this.disturbances.some(({ from, to }) => from <= this.now && this.now <= to)
+    if (this.curfew && !(line.msg === 'calls.failing' && isOutage))
+      this.faults.push(`${time(this.now)} logged ${JSON.stringify(line).slice(0, 600)}`)
   }
 
   note(room: Room | undefined, text: string): void {

@@ -13,10 +13,10 @@ t.test('1, 2, 5, 10, 20, 30, 60 seconds, then every 60, give or take a fifth', a
 t.test('what a failure makes of an ending', async (t) => {
   const at = { now: 100_000, retryForMs: 60_000, random: 0.5 }
   const row = { due_at: 0, attempt: 0, retry_base: 0, retry_since: null } as unknown as EndingRow
-  const again = (retryAfterMs?: number) => ({ kind: 'retry', why: '', retryAfterMs }) as const
+  const again = (retryAfterMs?: number) => ({ kind: 'retry', why: 'answered 500', retryAfterMs }) as const
   t.same(
     transitionFor(row, again(), at),
-    { to: 'pending', nextAttemptAt: 101_000, retrySince: 100_000 },
+    { to: 'pending', nextAttemptAt: 101_000, retrySince: 100_000, error: 'answered 500' },
     'RETRY_FOR begins with the first judged result, however late that is',
   )
   t.match(transitionFor(row, again(30_000), at), { nextAttemptAt: 130_000 }, 'a longer retry-after wins')
