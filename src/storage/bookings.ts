@@ -1,20 +1,25 @@
 import { type Target, targetColumns } from '../ending.ts'
 import type { Closure } from './closures.ts'
+import { PENDING } from './pending.ts'
 import type { Trx } from './schema.ts'
 import type { Subject } from './subjects.ts'
 
-/** What a sender's events have booked: in this transaction, where a subject is at hand, and else before it. */
+/**
+ * What a sender's events have booked: by this transaction, as its events say; by those before it, for as long as the
+ * booking's ending is pending, since whoever moves that or takes it back means the booking.
+ */
 export class Bookings {
   readonly #trx: Trx
   readonly #sender: string
   readonly #subjects: Map<string, Subject>
+  /** those that events of this transaction are about, as far as they have been applied */
+  readonly #applied = new Set<string>()
   readonly #byRoom = new Map<string, Set<string>>()
 
   constructor(trx: Trx, sender: string, subjects: Map<string, Subject>) {
     this.#trx = trx
     this.#sender = sender
     this.#subjects = subjects
-    for (const [name, subject] of subjects) this.#note(name, subject)
   }
 
   subject(name: string): Subject | undefined {
@@ -23,6 +28,7 @@ export class Bookings {
 
   set(name: string, subject: Subject): void {
     this.#subjects.set(name, subject)
+    this.#applied.add(name)
     this.#note(name, subject)
   }
 
@@ -35,18 +41,25 @@ export class Bookings {
     }
     const { target_kind, target_id } = targetColumns(room)
     let before = this.#trx
-      .selectFrom('subjects')
-      .select('subject')
-      .where('sender', '=', this.#sender)
-      .where('booked_kind', '=', target_kind as 'room' | 'external')
-      .where('booked_room', '=', target_id)
-      .where('booked_until', '>', from)
-      // One more than could be at hand.
-      .limit(this.#subjects.size + 1)
+      .selectFrom('endings')
+      .innerJoin('subjects', (join) =>
+        join
+          .onRef('subjects.sender', '=', 'endings.requested_by')
+          .onRef('subjects.subject', '=', 'endings.subject'),
+      )
+      .select('subjects.subject')
+      .where('endings.state', '=', PENDING)
+      .where('endings.target_kind', '=', target_kind)
+      .where('endings.target_id', '=', target_id)
+      .where('endings.requested_by', '=', this.#sender)
+      .where('endings.due_at', '>', from)
+      .where('subjects.booked_until', 'is not', null)
+      // One more than could be of this transaction.
+      .limit(this.#applied.size + 1)
     if (until !== null)
       before = before.where((eb) => eb.or([eb('booked_from', 'is', null), eb('booked_from', '<', until)]))
     const found = await before.execute()
-    return found.some(({ subject }) => !this.#subjects.has(subject))
+    return found.some(({ subject }) => !this.#applied.has(subject))
   }
 
   #note(name: string, { booked }: Subject): void {

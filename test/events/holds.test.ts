@@ -94,6 +94,32 @@ onEveryEngine(t, 'a booking that is on again opens its room', async (t, url) => 
   }
 })
 
+onEveryEngine(
+  t,
+  'a booking counts for as long as its ending waits, wherever it was moved',
+  async (t, url) => {
+    const { tell, holds, times, request } = await startHolds(t, url)
+    const cases = [
+      ['as it was told', undefined, ['room-0']],
+      ['extended into the other', 40, []],
+      ['taken back', 'cancel', ['room-2']],
+    ] as const
+    for (const [i, [what, change, closed]] of cases.entries()) {
+      const room = { roomId: `room-${i}` }
+      const span = change === 'cancel' ? times(-1, 3) : times(-1, 0.5)
+      const [first] = await tell('booking.scheduled', { bookingId: `first ${i}`, ...room, ...span })
+      if (change === 'cancel') await request('POST', `/v1/endings/${first}/cancel`)
+      else if (change) await request('PATCH', `/v1/endings/${first}`, { body: { extendMinutes: change } })
+      await tell('booking.cancelled', { bookingId: `second ${i}`, ...room, ...times(1, 2) })
+      t.same(
+        (await holds()).flatMap(([name]) => (name === room.roomId ? [name] : [])),
+        closed,
+        what,
+      )
+    }
+  },
+)
+
 type Rebooking = [what: string, data: Fields, as: Sender, lifts: boolean]
 
 onEveryEngine(t, 'cancelled and booked again, the room is open for the new meeting', async (t, url) => {

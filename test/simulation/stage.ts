@@ -124,7 +124,8 @@ export class Stage {
 
   /** Logged as an error: only a Curfew that is dying may, or one that tells of an outage which there is. */
   trouble(line: Record<string, unknown>): void {
-    const isOutage = this.disturbances.some(({ from, to }) => from <= this.now && this.now <= to)
+    const isOutage =
+      this.sandbox.calls.slice(-10).filter(({ status }) => !status || status >= 500).length >= 5
     if (this.curfew && !(line.msg === 'calls.failing' && isOutage))
       this.faults.push(`${time(this.now)} logged ${JSON.stringify(line).slice(0, 600)}`)
   }
