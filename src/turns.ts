@@ -19,3 +19,11 @@ export class Turns {
     await nextTurn()
   }
 }
+
+/** A long list in pieces of `size`, between which everybody else has a turn. */
+export async function* inPieces<T>(list: T[], size = 100): AsyncGenerator<T[]> {
+  for (let from = 0; from < list.length; from += size) {
+    if (from > 0) await nextTurn()
+    yield list.slice(from, from + size)
+  }
+}

@@ -50,7 +50,7 @@ export const status: FastifyPluginAsyncTypebox = async (app) => {
 
 const Fine = { 200: Type.Object({ status: Type.Literal('ok') }), '5xx': ProblemDocument }
 
-/** For whoever starts, stops and routes to the process: open to all, and saying nothing but yes or no. */
+/** For whoever starts, stops and routes to the process: open to all, so it tells no more than why not. */
 export const health: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'GET',
@@ -63,8 +63,8 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
     url: '/readyz',
     schema: { querystring: Nothing, response: Fine },
     handler: async () => {
-      if (await app.cannotStore())
-        throw new Problem('storage-unavailable', 'the ledger cannot be written just now')
+      const trouble = await app.cannotStore()
+      if (trouble !== undefined) throw new Problem('storage-unavailable', trouble)
       return { status: 'ok' as const }
     },
   })

@@ -72,8 +72,8 @@ export class Changes {
 
   /** Where nothing is ended now, the ending that was taken back is what the room is closed for. */
   async #close(closures: NonNullable<Change['close']>, taken: string | null): Promise<void> {
-    for (const closure of closures)
-      await this.#setting.closures.open({ requestedBy: this.#setting.sender, ...closure }, taken)
+    const common = { requestedBy: this.#setting.sender, endingId: taken }
+    await this.#setting.closures.close(closures.map((closure) => ({ ...common, ...closure })))
   }
 }
 

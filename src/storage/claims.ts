@@ -1,7 +1,6 @@
 import type { SelectQueryBuilder } from 'kysely'
 import type { Failure, Outcome } from '../ending.ts'
 import { CONFIRM_AFTER_MS } from './confirmations.ts'
-import { newId } from './ids.ts'
 import { PENDING } from './pending.ts'
 import type { AttemptRow, Db, EndingRow, Engine, Tables, Trx } from './schema.ts'
 
@@ -14,8 +13,8 @@ export type Transition =
   /** Given back as if never tried. */
   | { to: 'released'; error?: string }
 
-/** One end call as the worker saw it. */
-export type Call = Omit<AttemptRow, 'id' | 'ending_id' | 'attempt' | 'confirmed_at'>
+/** One end call as the worker saw it; its id makes it one row however often it is written down. */
+export type Call = Omit<AttemptRow, 'ending_id' | 'attempt' | 'confirmed_at'>
 
 /** Which endings a claim prefers. */
 export interface ClaimOptions {
@@ -113,6 +112,7 @@ export async function recordAttempt(
     await trx
       .insertInto('attempts')
       .values(attemptRows(claimed, calls, now))
+      .onConflict((conflict) => conflict.column('id').doNothing())
       .execute()
   if (transition.to === 'ended' && transition.outcome === 'ended') return recordSuccess(trx, claimed, now)
   return trx
@@ -125,8 +125,9 @@ export async function recordAttempt(
     .executeTakeFirst()
 }
 
-// A 2xx is true whoever holds the claim by now, and truer than somebody's "it was over already".
-function recordSuccess(trx: Trx, { id }: EndingRow, now: number) {
+// A 2xx is true whoever holds the claim by now, and truer than somebody's "it was over already"; but only of what was
+// done: its owner may have put something else in its place since the lease ran out.
+function recordSuccess(trx: Trx, claimed: EndingRow, now: number) {
   return trx
     .updateTable('endings')
     .set((eb) => ({
@@ -141,8 +142,11 @@ function recordSuccess(trx: Trx, { id }: EndingRow, now: number) {
         .then(now + CONFIRM_AFTER_MS)
         .end(),
     }))
-    .where('id', '=', id)
+    .where('id', '=', claimed.id)
     .where((eb) => eb.or([eb('state', '=', PENDING), eb('outcome', '=', 'already_ended')]))
+    .where('target_kind', '=', claimed.target_kind)
+    .where('target_id', '=', claimed.target_id)
+    .$if(claimed.target_kind !== 'session', (query) => query.where('due_at', '=', claimed.due_at))
     .returningAll()
     .executeTakeFirst()
 }
@@ -197,7 +201,6 @@ async function ended(trx: Trx, { id }: EndingRow, outcome: Outcome, now: number)
 function attemptRows(claimed: EndingRow, calls: Call[], now: number): AttemptRow[] {
   return calls.map((call) => ({
     ...call,
-    id: newId(call.started_at),
     ending_id: claimed.id,
     attempt: claimed.attempt + 1,
     confirmed_at: call.result === 'already_ended' ? now : null,

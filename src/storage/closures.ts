@@ -1,5 +1,6 @@
 import { roomId, type Target, targetColumns } from '../ending.ts'
 import { isUuid } from '../time-limits/rules.ts'
+import { inPieces } from '../turns.ts'
 import { HoldsLeft } from './bounds.ts'
 import { holdsInForce, holdsOn } from './holds.ts'
 import { newId } from './ids.ts'
@@ -49,33 +50,37 @@ export class Closures {
   }
 
   /**
-   * Undefined where the room of a cancelled booking is booked again: then it stays open.
+   * Closes rooms, except those of cancelled bookings that are booked again.
    * @throws TooManyError where its party keeps as many rooms closed as it may
    */
-  async open(closure: Closure, endingId: string | null): Promise<HoldRow | undefined> {
-    const { requestedBy, room, subject } = closure
-    if (subject?.startsWith(BOOKING) && (await this.#isBooked(closure))) return undefined
-    await this.#left.take(requestedBy)
+  async close(closures: Array<Closure & { endingId: string | null }>): Promise<void> {
+    const rows: HoldRow[] = []
+    for (const { endingId, ...closure } of closures) {
+      const { requestedBy, subject } = closure
+      if (subject?.startsWith(BOOKING) && (await this.#isBooked(closure))) continue
+      await this.#left.take(requestedBy)
+      rows.push(this.#row(closure, endingId))
+    }
+    for await (const some of inPieces(rows)) await this.#trx.insertInto('holds').values(some).execute()
+  }
+
+  #row({ requestedBy, room, from, until, reason, subject }: Closure, endingId: string | null): HoldRow {
     const { target_kind, target_id } = targetColumns(room)
-    return this.#trx
-      .insertInto('holds')
-      .values({
-        id: newId(this.#now),
-        room_kind: target_kind as 'room' | 'external',
-        room: target_id,
-        by_id: target_kind === 'room' && isUuid(roomId(target_id)) ? 1 : 0,
-        from_at: closure.from,
-        until_at: closure.until,
-        requested_by: requestedBy,
-        reason: closure.reason,
-        subject,
-        ending_id: endingId,
-        created_at: this.#now,
-        lifted_at: null,
-        lifted_by: null,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow()
+    return {
+      id: newId(this.#now),
+      room_kind: target_kind as 'room' | 'external',
+      room: target_id,
+      by_id: target_kind === 'room' && isUuid(roomId(target_id)) ? 1 : 0,
+      from_at: from,
+      until_at: until,
+      requested_by: requestedBy,
+      reason,
+      subject,
+      ending_id: endingId,
+      created_at: this.#now,
+      lifted_at: null,
+      lifted_by: null,
+    }
   }
 
   /** Opens the rooms again. */

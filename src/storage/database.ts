@@ -10,6 +10,8 @@ export interface OpenDatabase {
   db: Db
   /** The clock that everybody on this database agrees on. */
   clock: Clock
+  /** Throws where what is written now would not be found again. */
+  verify(): void
   close(): Promise<void>
 }
 
@@ -26,26 +28,24 @@ export interface DatabaseOptions {
  * driver's error where PostgreSQL cannot be reached.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
-  const open = options.url.startsWith('file:') ? openSqlite(options) : await openPostgres(options)
-  try {
-    await migrate(open.db)
-  } catch (error) {
-    await open.close()
-    throw error
-  }
-  return open
+  return options.url.startsWith('file:') ? openSqlite(options) : openPostgres(options)
 }
 
-function openSqlite({ url, clock }: DatabaseOptions): OpenDatabase {
+async function openSqlite({ url, clock }: DatabaseOptions): Promise<OpenDatabase> {
   const file = url.slice('file:'.length)
   const lock = lockFile(file)
   try {
-    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: new NodeSqlite(file) }) })
+    const database = new NodeSqlite(file)
+    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) })
     const close = async () => {
       await db.destroy()
       lock.release()
     }
-    return { engine: 'sqlite', db, clock, close }
+    await migrate(db).catch(async (error) => {
+      await db.destroy()
+      throw error
+    })
+    return { engine: 'sqlite', db, clock, verify: () => database.verifyInPlace(), close }
   } catch (error) {
     lock.release()
     throw error
@@ -55,8 +55,13 @@ function openSqlite({ url, clock }: DatabaseOptions): OpenDatabase {
 const OFFSET_MEASURED_EVERY_MS = 60_000
 const POOL_SIZE = 10
 const CONNECT_TIMEOUT_MS = 5_000
-// A network that swallows packets must not hold a worker or a request for ever.
+// The server gives up first; where it cannot be heard, a network that swallows packets must not hold anybody for ever.
+const STATEMENT_TIMEOUT_MS = 8_000
 const QUERY_TIMEOUT_MS = 10_000
+// Others hold a row for some ms. A writer that waits longer for one keeps everybody else's commit waiting.
+const LOCK_TIMEOUT_MS = 2_000
+// An index on a large table takes as long as it takes; what waits for its lock keeps out everybody who comes after it.
+const MIGRATION_LOCK_TIMEOUT_MS = 60_000
 
 async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<OpenDatabase> {
   // Only here: a service on SQLite need not carry the driver in memory.
@@ -64,13 +69,21 @@ async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<O
   // PostgreSQL's bigint comes as a string, since it may exceed a double; ours are epoch ms and counts, which never do.
   const getTypeParser = (oid: number, format?: 'text' | 'binary') =>
     oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')
-  const pool = new pg.Pool({
+  const common = {
     connectionString: url,
-    max: POOL_SIZE,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
     application_name: 'curfew',
+  }
+  const migrating = new pg.Pool({ ...common, max: 1, lock_timeout: MIGRATION_LOCK_TIMEOUT_MS })
+  migrating.on('error', (error) => onError?.(error))
+  await migrateOn(new Kysely<Tables>({ dialect: new PostgresDialect({ pool: migrating }) }))
+  const pool = new pg.Pool({
+    ...common,
+    max: POOL_SIZE,
+    query_timeout: QUERY_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
     types: { getTypeParser },
   })
   pool.on('error', (error) => onError?.(error))
@@ -93,7 +106,8 @@ async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<O
     throw error
   }
   void remeasure(measure, clock, stop.signal, onError)
-  return { engine: 'postgres', db, clock: shiftedClock(clock, () => offset), close }
+  const verify = () => {}
+  return { engine: 'postgres', db, clock: shiftedClock(clock, () => offset), verify, close }
 }
 
 async function remeasure(
@@ -124,6 +138,14 @@ async function measureOffset(db: Db, clock: Clock): Promise<number> {
     if (after - before < best.took) best = { took: after - before, offset }
   }
   return best.offset
+}
+
+async function migrateOn(db: Db): Promise<void> {
+  try {
+    await migrate(db)
+  } finally {
+    await db.destroy()
+  }
 }
 
 // Kysely's migrator takes an advisory lock on PostgreSQL; on SQLite the file's lock is already ours.

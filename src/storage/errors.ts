@@ -16,21 +16,47 @@ export class TooManyError extends Error {
   readonly code = 'TOO_MANY'
 }
 
-/** Runs a piece of work on the database and tells its trouble (StorageError) from our mistakes (as they come). */
+/** Runs a piece of work on the database and tells the database's trouble (StorageError) from defects (as they come). */
 export async function translated<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (error instanceof InProgressError || error instanceof TooManyError || isOurMistake(error)) throw error
+    if (!isTrouble(error)) throw error
     throw new StorageError('the ledger cannot be reached or written now', { cause: error })
   }
 }
 
-// PostgreSQL: class 22 bad data, 23 constraint, 42 syntax. SQLite: 1 SQL error, 19 constraint (in the low byte).
-function isOurMistake(error: unknown): boolean {
-  const { code, errcode } = error as { code?: string; errcode?: number }
-  if (errcode !== undefined) return [1, 19].includes(errcode & 0xff)
-  return error instanceof TypeError || (typeof code === 'string' && /^(22|23|42)/.test(code))
+// SQLite's primary codes: busy, locked, out of memory, read-only, input/output, damaged, full, cannot open, no database.
+const SQLITE_TROUBLE = [5, 6, 7, 8, 10, 11, 13, 14, 26]
+// PostgreSQL's classes: connection, authorization, no such database, transaction rolled back (a deadlock), resources,
+// an object not in the state it has to be in (a lock), intervention (a time-out, a shutdown), the system's own errors.
+const POSTGRES_TROUBLE = /^(08|28|3D|40|53|55|57|58)/
+const READ_ONLY = '25006'
+const NETWORK = /^E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN|ADDRNOTAVAIL|MFILE|NFILE)/
+// The drivers have no codes for these: pg, its pool, Kysely and Node's SQLite.
+const SAID =
+  /timeout|terminated|connection error|not queryable|after calling end|already been destroyed|database is not open/i
+
+function isTrouble(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code, errcode, message } = error as Error & { code?: unknown; errcode?: number }
+  if (errcode !== undefined) return SQLITE_TROUBLE.includes(errcode & 0xff)
+  if (code === READ_ONLY || code === REPLACED) return true
+  if (typeof code === 'string' && (POSTGRES_TROUBLE.test(code) || NETWORK.test(code))) return true
+  return !(error instanceof TypeError) && isOfDriver(code) && SAID.test(message)
+}
+
+// PostgreSQL's own words come with a code of five characters; a driver's, with none or with Node's.
+function isOfDriver(code: unknown): boolean {
+  return code === undefined || code === 'ERR_INVALID_STATE'
+}
+
+const REPLACED = 'DATABASE_REPLACED'
+
+/** What is open is no longer the file of that name: whatever is written now is gone with this process. */
+export class DatabaseReplacedError extends Error {
+  override readonly name = 'DatabaseReplacedError'
+  readonly code = REPLACED
 }
 
 /** PostgreSQL: another transaction took the same unique key first. */

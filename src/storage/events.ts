@@ -1,11 +1,15 @@
 import type { Change, EventMeaning } from '../ending.ts'
+import { inPieces, Turns } from '../turns.ts'
 import { Bookings } from './bookings.ts'
 import { Changes, type How } from './changes.ts'
 import { Closures } from './closures.ts'
 import { InProgressError } from './errors.ts'
 import { hasHolds } from './holds.ts'
 import type { EndingRow, Engine, EventsTable, Trx } from './schema.ts'
-import { chunks, isNewer, lockSubjects, saveSubjects } from './subjects.ts'
+import { isNewer, lockSubjects, saveSubjects } from './subjects.ts'
+
+// Each may be several statements; a turn of them takes some ms.
+const EVENTS_A_TURN = 10
 
 /** What became of an event. `changed` are the endings that it made, moved or took back; none for a repeat. */
 export interface EventResult {
@@ -63,15 +67,18 @@ function resultOf(
 
 async function remembered(trx: Trx, sender: string, events: EventMeaning[]): Promise<Map<string, string[]>> {
   const known = new Map<string, string[]>()
-  for (const some of chunks([...new Set(events.map(({ id }) => id))])) {
-    const rows = await trx
-      .selectFrom('events')
-      .select(['source', 'id', 'endings'])
-      .where('sender', '=', sender)
-      .where('id', 'in', some)
-      .execute()
-    for (const row of rows) known.set(nameOf(row), JSON.parse(row.endings))
-  }
+  // By their source, so that each is found in the table's key, however many events its sender has.
+  for (const [source, of] of Map.groupBy(events, (event) => event.source))
+    for await (const some of inPieces([...new Set(of.map(({ id }) => id))])) {
+      const rows = await trx
+        .selectFrom('events')
+        .select(['source', 'id', 'endings'])
+        .where('sender', '=', sender)
+        .where('source', '=', source)
+        .where('id', 'in', some)
+        .execute()
+      for (const row of rows) known.set(nameOf(row), JSON.parse(row.endings))
+    }
   return known
 }
 
@@ -98,7 +105,7 @@ async function remember(
       received_at: now,
     }
   })
-  for (const some of chunks(rows)) {
+  for await (const some of inPieces(rows)) {
     const { numInsertedOrUpdatedRows } = await trx
       .insertInto('events')
       .values(some)
@@ -117,7 +124,9 @@ async function applyAll(
   now: number,
 ): Promise<Map<EventMeaning, EventResult>> {
   const results = new Map<EventMeaning, EventResult>()
+  const turns = new Turns(EVENTS_A_TURN)
   for (const event of fresh) {
+    await turns.spend()
     const change = meet(event, bookings, now)
     const result: EventResult = { status: change ? 'accepted' : 'stale', endings: [], changed: [] }
     results.set(event, result)

@@ -22,7 +22,7 @@ const NOT_KNOWN_YET = ''
  * Carries a request out once: a repeat finds the ending that the first one made or changed. What was refused leaves
  * nothing behind, so that it can be mended and sent again under the same key.
  */
-export async function once<T extends { ending: EndingRow } | { obstacle: string }>(
+export async function withIdempotency<T extends { ending: EndingRow } | { obstacle: string }>(
   trx: Trx,
   request: IdempotentRequest | undefined,
   now: number,

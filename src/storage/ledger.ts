@@ -13,7 +13,7 @@ import {
   recordAttempt,
   type Transition,
 } from './claims.ts'
-import { Commits } from './commits.ts'
+import { type CommitOptions, Commits } from './commits.ts'
 import {
   claimConfirmation,
   nextConfirmation,
@@ -39,7 +39,7 @@ import {
 import { InProgressError, isUniqueViolation, StorageError, translated } from './errors.ts'
 import { applyEvents, type EventResult } from './events.ts'
 import { hastenRetries } from './hasten.ts'
-import { type IdempotentRequest, once } from './idempotency.ts'
+import { type IdempotentRequest, withIdempotency } from './idempotency.ts'
 import { pruneBatch } from './prune.ts'
 import { putEndings, type Stored } from './puts.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
@@ -71,12 +71,15 @@ export class Ledger {
   )
   readonly #events = new EventEmitter().setMaxListeners(0)
 
-  constructor({ db, engine, clock }: OpenDatabase, { warnMinutes = [] }: { warnMinutes?: number[] } = {}) {
+  constructor(
+    { db, engine, clock, verify }: OpenDatabase,
+    { warnMinutes = [] }: { warnMinutes?: number[] } = {},
+  ) {
     this.warnMinutes = warnMinutes
     this.#db = db
     this.#engine = engine
     this.clock = clock
-    this.#commits = new Commits(db)
+    this.#commits = new Commits(db, verify)
   }
 
   /** Stores an ending, or replaces the pending one of the same party and key. */
@@ -89,16 +92,16 @@ export class Ledger {
   }
 
   move(id: string, caller: Caller, to: Move, request?: IdempotentRequest): Promise<Answer> {
-    return this.#change(request, (trx, now) => moveEnding(trx, id, caller, to, now))
+    return this.#change(request, (trx, now) => moveEnding(trx, id, caller, to, now), id)
   }
 
   cancel(id: string, caller: Caller, request?: IdempotentRequest): Promise<Answer> {
-    return this.#change(request, (trx, now) => cancelEnding(trx, id, caller, now))
+    return this.#change(request, (trx, now) => cancelEnding(trx, id, caller, now), id)
   }
 
   async retry(id: string, caller: Caller, request?: IdempotentRequest): Promise<Answer> {
     try {
-      return await this.#change(request, (trx, now) => retryEnding(trx, id, caller, now))
+      return await this.#change(request, (trx, now) => retryEnding(trx, id, caller, now), id)
     } catch (error) {
       if (isUniqueViolation(error)) return { obstacle: 'key-taken' }
       throw error
@@ -153,7 +156,9 @@ export class Ledger {
 
   /** See `recordAttempt`: undefined where the report came too late to change the ending. */
   async record(claimed: EndingRow, calls: Call[], transition: Transition): Promise<EndingRow | undefined> {
-    const ending = await this.write((trx, now) => recordAttempt(trx, claimed, calls, transition, now))
+    const ending = await this.write((trx, now) => recordAttempt(trx, claimed, calls, transition, now), {
+      order: claimed.id,
+    })
     if (ending) this.announce(ending)
     return ending
   }
@@ -168,8 +173,9 @@ export class Ledger {
       // Before the attempt, so that what changes right after it is not missed.
       const { changed, stop } = this.#nextChange(sender)
       try {
-        const results = await this.write((trx, now) =>
-          applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes),
+        const results = await this.write(
+          (trx, now) => applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes),
+          { isLong: events.length > 1 },
         )
         for (const { ending } of results.flatMap((result) => result.changed)) this.announce(ending)
         return results
@@ -274,8 +280,10 @@ export class Ledger {
   async #change(
     request: IdempotentRequest | undefined,
     work: (trx: Trx, now: number) => Promise<Answer>,
+    id = '',
   ): Promise<Answer> {
-    return this.#announced(await this.write((trx, now) => once(trx, request, now, () => work(trx, now))))
+    const once = (trx: Trx, now: number) => withIdempotency(trx, request, now, () => work(trx, now))
+    return this.#announced(await this.write(once, { order: id.toLowerCase() }))
   }
 
   #announced(answer: Answer): Answer {
@@ -306,8 +314,8 @@ export class Ledger {
   }
 
   /** One transaction, shared with what arrives at the same time; for the parts of the ledger that have their own files. */
-  write<T>(work: (trx: Trx, now: number) => Promise<T>): Promise<T> {
-    return translated(this.#commits.run((trx) => work(trx, this.clock.now())))
+  write<T>(work: (trx: Trx, now: number) => Promise<T>, options?: CommitOptions): Promise<T> {
+    return translated(this.#commits.run((trx) => work(trx, this.clock.now()), options))
   }
 }
 

@@ -1,7 +1,8 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import type { SqliteDatabase, SqliteStatement } from 'kysely'
+import { DatabaseReplacedError } from './errors.ts'
 
 // Kysely asks for a statement for every query; the service has a few dozen texts, list filters included.
 const STATEMENTS_KEPT = 256
@@ -9,13 +10,25 @@ const STATEMENTS_KEPT = 256
 /** What Kysely's SqliteDialect expects of a database (better-sqlite3's shape), on Node's own `node:sqlite`. */
 export class NodeSqlite implements SqliteDatabase {
   readonly #db: DatabaseSync
+  readonly #file: string
+  readonly #identity: string
   readonly #statements = new Map<string, SqliteStatement>()
 
   constructor(file: string) {
     this.#db = new DatabaseSync(file)
+    this.#file = file
     // FULL: a commit is on the disk before anybody is told of it. WAL: one fsync for each commit, not two.
     this.#db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on')
     this.#db.exec('pragma busy_timeout = 2000; pragma journal_size_limit = 67108864')
+    this.#identity = identityOf(file)
+  }
+
+  /** @throws DatabaseReplacedError where somebody has removed the file, or put another in its place */
+  verifyInPlace(): void {
+    if (identityOf(this.#file) === this.#identity) return
+    throw new DatabaseReplacedError(
+      `${this.#file} was removed or replaced while it was open; stop Curfew, put the file back, start it again`,
+    )
   }
 
   prepare(sql: string): SqliteStatement {
@@ -41,6 +54,12 @@ function wrap(statement: StatementSync): SqliteStatement {
     run: (values) => statement.run(...parameters(values)),
     iterate: (values) => statement.iterate(...parameters(values)),
   }
+}
+
+/** Which file that name stands for now, as the operating system tells files apart. */
+function identityOf(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false })
+  return found ? `${found.dev}:${found.ino}` : 'none'
 }
 
 // Only the last of the path: Node's recursive mkdir never returns for a path that cannot be, such as one in /proc.

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CompiledQuery } from 'kysely'
 import { type Instruction, targetColumns } from '../ending.ts'
 import { nextWarningAt } from '../time-limits/warnings.ts'
@@ -36,23 +37,30 @@ export async function putEndings(
     const count = howMany(rows, from)
     answers.push(...(await putTogether(trx, rows.slice(from, from + count), now)))
     from += count
+    // A thousand of one request must not hold up everybody who only wants to be heard.
+    if (from < rows.length) await nextTurn()
   }
   await noteReplaced(trx, answers, now)
-  for (const [i, answer] of answers.entries()) await keepClosed(closures, wishes[i] as Instruction, answer)
+  await keepClosed(closures, wishes, answers)
   return answers
 }
 
-/** The hold that an instruction asks for, in the place of the one that the replaced ending had. */
-async function keepClosed(closures: Closures, wish: Instruction, answer: Stored): Promise<void> {
-  if ('obstacle' in answer) return
-  const { ending, replaced } = answer
-  if (replaced) {
-    const { endings } = await closures.lift({ endingId: ending.id }, wish.requestedBy)
-    if (endings.length > 0) answer.takenBack = endings
+/** The holds that instructions ask for, each in the place of the one that a replaced ending had. */
+async function keepClosed(closures: Closures, wishes: Instruction[], answers: Stored[]): Promise<void> {
+  const closing: Parameters<Closures['close']>[0] = []
+  for (const [i, answer] of answers.entries()) {
+    if ('obstacle' in answer) continue
+    const { requestedBy, reason, subject, target: room, hold } = wishes[i] as Instruction
+    const { ending, replaced } = answer
+    if (replaced) {
+      // One that was stored a moment ago may be replaced already.
+      await closures.close(closing.splice(0))
+      const { endings } = await closures.lift({ endingId: ending.id }, requestedBy)
+      if (endings.length > 0) answer.takenBack = endings
+    }
+    if (hold) closing.push({ ...hold, room, requestedBy, reason, subject, endingId: ending.id })
   }
-  if (!wish.hold) return
-  const { requestedBy, reason, subject, target: room, hold } = wish
-  await closures.open({ ...hold, room, requestedBy, reason, subject }, ending.id)
+  await closures.close(closing)
 }
 
 /** How many of the rows from `from` on one statement may take: PostgreSQL refuses to change a row twice in one. */

@@ -1,4 +1,5 @@
 import { type Booked, type EventMeaning, type TargetKind, targetColumns, targetOf } from '../ending.ts'
+import { inPieces } from '../turns.ts'
 import type { Engine, SubjectsTable, Trx } from './schema.ts'
 
 /** What is known of a subject, and how new that is. Nothing is known of one that no event was about. */
@@ -20,7 +21,6 @@ const NOTHING_YET = {
   matters_until: 0,
   ...booking(undefined),
 }
-const ROWS_IN_ONE = 100
 
 /**
  * What is known of these subjects of a sender, each locked until the transaction ends. The row is made before it is
@@ -35,7 +35,7 @@ export async function lockSubjects(
   const found = new Map<string, Subject>()
   // In one order everywhere: two replicas that lock the same subjects must not wait for each other.
   const sorted = [...new Set(names)].sort()
-  for (const some of chunks(sorted)) {
+  for await (const some of inPieces(sorted)) {
     await trx
       .insertInto('subjects')
       .values(some.map((subject) => ({ sender, subject, ...NOTHING_YET })))
@@ -55,7 +55,7 @@ export async function lockSubjects(
 }
 
 export async function saveSubjects(trx: Trx, sender: string, subjects: Map<string, Subject>): Promise<void> {
-  for (const some of chunks([...subjects])) {
+  for await (const some of inPieces([...subjects])) {
     await trx
       .insertInto('subjects')
       .values(some.map(([name, subject]) => toRow(sender, name, subject)))
@@ -125,8 +125,4 @@ function toRow(sender: string, name: string, subject: Subject): SubjectsTable {
     matters_until: mattersUntil,
     ...booking(booked),
   }
-}
-
-export function chunks<T>(list: T[], size = ROWS_IN_ONE): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size))
 }

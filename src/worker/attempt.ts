@@ -13,6 +13,7 @@ import {
 } from '../digital-samba/errors.ts'
 import type { Failure, Result } from '../ending.ts'
 import type { Call } from '../storage/claims.ts'
+import { newId } from '../storage/ids.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { CallsHeldError } from './call-gate.ts'
 import type { SharedListing } from './listing.ts'
@@ -127,6 +128,7 @@ function noted(session: string, calls: Call[], made: CallContext['made']): CallC
   return (call) => {
     const { startedAt, durationMs, status, error } = call
     calls.push({
+      id: newId(startedAt),
       session,
       started_at: startedAt,
       duration_ms: durationMs,

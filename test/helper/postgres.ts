@@ -72,11 +72,13 @@ export async function createDatabase(serverUrl: string): Promise<{ url: string; 
   await query(serverUrl, `create database ${name}`)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
-  return { url: url.href, drop: () => query(serverUrl, `drop database ${name} with (force)`) }
+  const drop = async () => void (await query(serverUrl, `drop database ${name} with (force)`))
+  return { url: url.href, drop }
 }
 
-export async function query(url: string, text: string): Promise<void> {
+export async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
-  await client.query(text).finally(() => client.end())
+  const { rows } = await client.query(text).finally(() => client.end())
+  return rows
 }

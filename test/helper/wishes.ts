@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Instruction } from '../../src/ending.ts'
 import type { Call } from '../../src/storage/claims.ts'
+import { newId } from '../../src/storage/ids.ts'
 import type { Answer, Ledger } from '../../src/storage/ledger.ts'
 import type { EndingRow } from '../../src/storage/schema.ts'
 
@@ -37,7 +38,16 @@ export async function claimOne(ledger: Ledger, leaseMs = 60_000): Promise<Ending
 
 export function endCall(result: Call['result'], more: Partial<Call> = {}): Call {
   const status = result === 'ended' ? 200 : 503
-  return { session: 's', started_at: 1, duration_ms: 5, status, result, error: null, ...more }
+  return {
+    id: newId(1),
+    session: 's',
+    started_at: 1,
+    duration_ms: 5,
+    status,
+    result,
+    error: null,
+    ...more,
+  }
 }
 
 export const BOOKING = { name: 'booking', operator: false }

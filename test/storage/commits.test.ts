@@ -58,6 +58,34 @@ onEveryEngine(t, 'nobody is told before the commit, and what cannot begin is tol
   )
 })
 
+onEveryEngine(t, 'long work keeps nobody waiting for more than one piece of it', async (t, url) => {
+  const { db } = await open(t, url, new ManualClock(1000))
+  const commits = new Commits(db)
+  const done: string[] = []
+  const long = async () => {
+    // Longer than a commit may take: what is behind it has to have one of its own.
+    for (const end = performance.now() + 30; performance.now() < end; );
+  }
+  const run = (name: string, work: () => Promise<unknown>, isLong = false) =>
+    commits.run(work, { isLong }).then(() => done.push(name))
+  const first = run('long 1', long, true)
+  const others = [run('long 2', long, true), run('long 3', long, true)]
+  await first
+  // The second has begun by now.
+  await Promise.all([...others, run('quick', async () => {})])
+  t.same(done, ['long 1', 'long 2', 'quick', 'long 3'])
+})
+
+onEveryEngine(t, 'work of one commit is done in its order, whoever came first', async (t, url) => {
+  const { db } = await open(t, url, new ManualClock(1000))
+  const commits = new Commits(db)
+  const done: string[] = []
+  const run = (order?: string) =>
+    commits.run(async () => void done.push(order ?? 'none'), order ? { order } : {})
+  await Promise.all([run('c'), run('a'), run(), run('b')])
+  t.same(done, ['none', 'a', 'b', 'c'])
+})
+
 t.test('a disk that is full', async (t) => {
   const { db, ledger } = await open(t, await freshUrl(t, 'sqlite'), new ManualClock(1000))
   const { id } = await put(ledger)

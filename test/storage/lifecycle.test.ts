@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { onEveryEngine, open } from '../helper/engines.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
@@ -123,6 +124,43 @@ onEveryEngine(t, 'reports of a worker whose lease ran out', async (t, url) => {
   const third = await stale()
   await ledger.record(third.fresh, [], failed)
   t.equal(await ledger.record(third.slow, [], ended), undefined, 'but what was given up stays so')
+})
+
+onEveryEngine(t, 'a late success is none of what was put in its place meanwhile', async (t, url) => {
+  const clock = new ManualClock(1000)
+  const { ledger } = await open(t, url, clock)
+  const session = { session: randomUUID() }
+  const cases = [
+    ['another session', session, { session: randomUUID() }, 5000, undefined],
+    ['the same session, another time', session, session, 5000, 'ended'],
+    ['the same room at another time', { room: 'room' }, { room: 'room' }, 9000, undefined],
+    ['the same room at the same time', { room: 'room' }, { room: 'room' }, 0, 'ended'],
+    ['another room at the same time', { room: 'room' }, { room: 'other' }, 0, undefined],
+  ] as const
+  for (const [what, target, instead, dueAt, state] of cases) {
+    const { id } = await put(ledger, { target, key: what })
+    const slow = await claimOne(ledger, 100)
+    await clock.advance(100)
+    await put(ledger, { target: instead, dueAt: dueAt && clock.now() + dueAt, key: what })
+    const call = endCall('ended')
+    const after = await ledger.record(slow, [call], { to: 'ended', outcome: 'ended' })
+    t.equal(after?.state, state, what)
+    t.match(await ledger.find(id), { state: state ?? 'pending' })
+    t.match(await ledger.attempts(id), [{ id: call.id }], 'the call is on record')
+    if (!state) await ledger.cancel(id, BOOKING)
+  }
+})
+
+onEveryEngine(t, 'a report that is written down twice is one', async (t, url) => {
+  const { ledger } = await open(t, url, new ManualClock(1000))
+  const { id } = await put(ledger)
+  const claimed = await claimOne(ledger)
+  const calls = [endCall('retry'), endCall('retry')]
+  // As after a COMMIT whose acknowledgement never came.
+  for (let time = 0; time < 2; time += 1)
+    await ledger.record(claimed, calls, { to: 'pending', nextAttemptAt: 2000, retrySince: 1000 })
+  t.match(await ledger.find(id), { state: 'pending', attempt: 1 })
+  t.equal((await ledger.attempts(id)).length, 2)
 })
 
 onEveryEngine(t, 'an owner changes an ending only while nobody carries it out', async (t, url) => {
