@@ -27,3 +27,13 @@ export async function* inPieces<T>(list: T[], size = 100): AsyncGenerator<T[]> {
     yield list.slice(from, from + size)
   }
 }
+
+/** Pieces of work that each take some ms: one in each turn of the event loop, in the order in which they came. */
+export class Line {
+  #last: Promise<unknown> = Promise.resolve()
+
+  next(): Promise<unknown> {
+    this.#last = this.#last.then(() => nextTurn())
+    return this.#last
+  }
+}

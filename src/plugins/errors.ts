@@ -31,7 +31,8 @@ export function pathOf(request: FastifyRequest): string {
 
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request)
-  if (problem.status >= 500) request.log.error({ err: error }, 'request.failed')
+  // A refusal of ours says all there is to say; stacks of a flood of them would be the flood's best help.
+  if (problem.status >= 500 && problem !== error) request.log.error({ err: error }, 'request.failed')
   // What is left of a body that nobody will read is not taken in either.
   if (!isReceived(request)) reply.header('connection', 'close')
   void reply

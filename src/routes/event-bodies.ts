@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { outline, pointerStep } from '../json.ts'
+import { type Outline, outline, pointerStep } from '../json.ts'
 import { invalid, Problem } from '../problem.ts'
-import { Turns } from '../turns.ts'
+import { Line, Turns } from '../turns.ts'
 import { readBody } from './body-reader.ts'
 import { UNPROVED_WITHIN_MS, UnprovedBodies } from './unproved.ts'
 
@@ -77,7 +77,7 @@ function decoded(name: string, value: string): string {
 /** Each event by itself, with a turn for others now and then: a megabyte at once takes longer than anybody should wait. */
 async function parseBatch(request: FastifyRequest): Promise<unknown[]> {
   const bytes = bytesOf(request)
-  const { elements, values } = outline(bytes)
+  const { elements, values } = await outlined(bytes)
   if (!elements) {
     await parseText(request, bytes, values, '')
     throw invalid('', 'must be a list of CloudEvents')
@@ -92,9 +92,18 @@ async function parseBatch(request: FastifyRequest): Promise<unknown[]> {
   return events
 }
 
-function parse(request: FastifyRequest, place: string): Promise<unknown> {
+async function parse(request: FastifyRequest, place: string): Promise<unknown> {
   const bytes = bytesOf(request)
-  return parseText(request, bytes, outline(bytes, place).values, place)
+  const { values } = await outlined(bytes, place)
+  return parseText(request, bytes, values, place)
+}
+
+// A megabyte takes some 10 ms, and twenty may arrive at once.
+const large = new Line()
+
+async function outlined(bytes: Buffer, place = ''): Promise<Outline> {
+  if (bytes.length > BYTES_A_TURN) await large.next()
+  return outline(bytes, place)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

@@ -63,7 +63,7 @@ t.test('a row that somebody keeps locked holds up nobody else for long', async (
   t.match(blocked, { status: 'rejected', reason: { code: 'STORAGE_UNAVAILABLE' } })
   t.match(free, { status: 'fulfilled' })
   t.ok(performance.now() - began < 6000, 'two seconds straight, and two more by itself')
-  await query(url, 'select pg_cancel_backend(pid) from pg_stat_activity where query like $$%pg_sleep%$$')
+  await query(url, 'select pg_cancel_backend(pid) from pg_stat_activity where wait_event = $$PgSleep$$')
   await locked
 })
 
