@@ -5,19 +5,25 @@ import { createDatabase, startPostgres } from '../test/helper/postgres.ts'
 import { simulate } from '../test/simulation/simulate.ts'
 
 /**
- * `npm run simulate -- [rooms] [hours] [seed] [engine]`: the long form of test/simulation/days.test.ts. Exits 1 where
- * anything went wrong.
+ * `npm run simulate -- [rooms] [hours] [seed] [engine]`: the long form of test/simulation/days.test.ts, and
+ * `npm run simulate -- crowd [steps] [seed] [engine]` that of test/simulation/crowd.test.ts. Exits 1 where anything went
+ * wrong.
  */
-const rooms = Number(process.argv[2] ?? 300)
-const hours = Number(process.argv[3] ?? 48)
-const seed = Number(process.argv[4] ?? Math.floor(Math.random() * 2 ** 32))
-const engine = process.argv[5] === 'postgres' ? 'postgres' : 'sqlite'
+const ROOMS_OF_A_CROWD = 4
+// As many changes are asked for in an hour of a crowd, as it turns out.
+const STEPS_IN_AN_HOUR = 230
+const [first, second, third, fourth] = process.argv.slice(2)
+const plot = first === 'crowd' ? 'crowd' : 'days'
+const rooms = plot === 'crowd' ? ROOMS_OF_A_CROWD : Number(first ?? 300)
+const hours = plot === 'crowd' ? Number(second ?? 10_000) / STEPS_IN_AN_HOUR : Number(second ?? 48)
+const seed = Number(third ?? Math.floor(Math.random() * 2 ** 32))
+const engine = fourth === 'postgres' ? 'postgres' : 'sqlite'
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'curfew-simulation-'))
 const postgres = engine === 'postgres' ? await startPostgres() : undefined
 const databaseUrl = postgres ? (await createDatabase(postgres.url)).url : `file:${join(folder, 'curfew.db')}`
-process.stdout.write(`${rooms} rooms, ${hours} hours, seed ${seed}, ${engine}\n`)
+process.stdout.write(`${plot}: ${rooms} rooms, ${hours.toFixed(1)} hours, seed ${seed}, ${engine}\n`)
 try {
-  const { faults, ...figures } = await simulate({ engine, databaseUrl, rooms, hours, seed })
+  const { faults, ...figures } = await simulate({ plot, engine, databaseUrl, rooms, hours, seed })
   process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`)
   for (const fault of faults.slice(0, 10)) process.stdout.write(`\n${fault}\n`)
   process.stdout.write(`${faults.length} faults\n`)

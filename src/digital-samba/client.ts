@@ -144,15 +144,21 @@ export class DigitalSamba {
 
   /**
    * The live sessions of a room (UUID or friendly URL), or of the whole team, page by page, each once. Throws
-   * MalformedAnswerError where a page brings nothing new, or the list has no end.
+   * MalformedAnswerError where a page brings nothing new, or the list has no end. `onNameless` is told of pages with
+   * sessions that have no id, and are left out.
    */
-  async *liveSessions(room: string | undefined, context: CallContext): AsyncGenerator<ListedSession[]> {
+  async *liveSessions(
+    room: string | undefined,
+    context: CallContext,
+    onNameless: () => void = () => {},
+  ): AsyncGenerator<ListedSession[]> {
     const seen = new Set<string>()
     const most = room === undefined ? MOST_PAGES.team : MOST_PAGES.room
     let after: string | undefined
     for (let page = 1; page === 1 || after !== undefined; page += 1) {
       if (page > most) throw new MalformedAnswerError(`answered a list without end (over ${most} pages)`)
-      const { ids, sessions, next } = await this.livePage(room, after, context)
+      const { ids, sessions, nameless, next } = await this.livePage(room, after, context)
+      if (nameless > 0) onNameless()
       const fresh = new Set(ids.filter((id) => !seen.has(id)))
       if (ids.length > 0 && fresh.size === 0)
         throw new MalformedAnswerError('answered a page that brings nothing new')
@@ -234,11 +240,14 @@ export class DigitalSamba {
     request.on('downloadProgress', ({ transferred }) => {
       if (transferred > LARGEST_ANSWER_BYTES) tooLarge.abort()
     })
-    const { statusCode, headers, body } = await request.catch((error: unknown) => {
+    const { statusCode, headers, body }: Received = await request.catch((error: unknown) => {
       if (tooLarge.signal.aborted) throw new MalformedAnswerError('answered more than 1 MiB')
       if (signal.aborted) throw new AbortedCallError('given up before it was answered')
       throw error
     })
+    // Packed, though nobody asked for that: got leaves it as bytes.
+    if (typeof body !== 'string')
+      throw new MalformedAnswerError('answered in an encoding that was not asked for', { status: statusCode })
     if (statusCode >= 200 && statusCode < 300)
       return { status: statusCode, answer: readAs(statusCode, body, read) }
     const said = readErrorBody(body)
@@ -248,6 +257,12 @@ export class DigitalSamba {
       parseRetryAfter(headers, this.#clock.now()),
     )
   }
+}
+
+interface Received {
+  statusCode: number
+  headers: Record<string, unknown>
+  body: unknown
 }
 
 function readAs<T>(status: number, body: string, read: (body: string) => T): T {

@@ -33,6 +33,8 @@ export interface AttemptReport {
   calls: Call[]
   /** live sessions in the room that had not begun when the ending was due: somebody else's meeting */
   leftAlone: LiveSession[]
+  /** what nobody thought of: it is tried again like all that fails, and the log has to tell of it */
+  defect?: unknown
 }
 
 export interface AttemptTools {
@@ -44,9 +46,11 @@ export interface AttemptTools {
 interface Found {
   sessions: string[]
   leftAlone: LiveSession[]
+  /** whether a session in the room was told without an id, so that it could not be ended */
+  isIncomplete: boolean
 }
 
-/** Resolve the target, end each session, conclude. Never throws for anything that Digital Samba can do. */
+/** Resolve the target, end each session, conclude. Never throws. */
 export async function attempt(ending: EndingRow, tools: AttemptTools): Promise<AttemptReport> {
   const calls: Call[] = []
   let leftAlone: LiveSession[] = []
@@ -55,28 +59,42 @@ export async function attempt(ending: EndingRow, tools: AttemptTools): Promise<A
     leftAlone = found.leftAlone
     const verdicts: Verdict[] = []
     for (const session of found.sessions) verdicts.push(await endOne(session, tools, calls))
-    return { conclusion: conclude(ending, verdicts), calls, leftAlone }
+    return { conclusion: conclude(ending, verdicts, found), calls, leftAlone }
   } catch (error) {
-    return { conclusion: cutShort(ending, error), calls, leftAlone }
+    const conclusion = cutShort(ending, error)
+    if (conclusion) return { conclusion, calls, leftAlone }
+    const why = 'it could not be carried out by a defect of Curfew; the log says more (worker.trouble)'
+    return { conclusion: { kind: 'retry', why, retryAfterMs: undefined }, calls, leftAlone, defect: error }
   }
 }
 
 /** Which sessions are this ending's business. */
 async function resolve(ending: EndingRow, tools: AttemptTools): Promise<Found> {
   const { target_kind: kind, target_id: id } = ending
-  if (kind === 'session') return { sessions: [id], leftAlone: [] }
-  const listed = kind === 'room' ? await liveInRoom(id, tools) : await liveByExternalId(ending, tools)
+  if (kind === 'session') return { sessions: [id], leftAlone: [], isIncomplete: false }
+  let isIncomplete = false
+  const onNameless = () => {
+    isIncomplete = true
+  }
+  // In the list of all rooms it is probably another's, and must not keep everybody's ending from being over.
+  const listed =
+    kind === 'room' ? await liveInRoom(id, tools, onNameless) : await liveByExternalId(ending, tools)
   const live = await startsKnown(listed, tools)
   const startedInTime = ({ startedAt }: LiveSession) => startedAt <= ending.due_at + CLOCK_DOUBT_MS
   return {
     sessions: live.filter(startedInTime).map((session) => session.id),
     leftAlone: live.filter((session) => !startedInTime(session)),
+    isIncomplete,
   }
 }
 
-async function liveInRoom(room: string, { digitalSamba, context }: AttemptTools): Promise<ListedSession[]> {
+async function liveInRoom(
+  room: string,
+  { digitalSamba, context }: AttemptTools,
+  onNameless: () => void,
+): Promise<ListedSession[]> {
   const sessions: ListedSession[] = []
-  for await (const page of digitalSamba.liveSessions(room, context)) sessions.push(...page)
+  for await (const page of digitalSamba.liveSessions(room, context, onNameless)) sessions.push(...page)
   return sessions
 }
 
@@ -178,11 +196,13 @@ function stopsEverything(error: unknown): boolean {
   )
 }
 
-function conclude(ending: EndingRow, verdicts: Verdict[]): Conclusion {
+function conclude(ending: EndingRow, verdicts: Verdict[], { isIncomplete }: Found): Conclusion {
   const retry = verdicts.find((verdict) => verdict.result === 'retry')
   if (retry) return { kind: 'retry', why: retry.why, retryAfterMs: retry.retryAfterMs }
   const rejected = verdicts.find((verdict) => verdict.result === 'rejected')
   if (rejected) return { kind: 'failed', failure: 'rejected', why: rejected.why }
+  if (isIncomplete)
+    return { kind: 'retry', why: 'a session in the room was told without an id', retryAfterMs: undefined }
   if (verdicts.some(({ result }) => result === 'ended')) return { kind: 'ended' }
   // A session that a list showed a moment ago and that is unknown now is gone; one that a caller named never was.
   if (ending.target_kind === 'session' && verdicts[0]?.result === 'not_found')
@@ -190,9 +210,9 @@ function conclude(ending: EndingRow, verdicts: Verdict[]): Conclusion {
   return { kind: 'over', outcome: verdicts.length > 0 ? 'already_ended' : 'nothing_live' }
 }
 
-function cutShort(ending: EndingRow, error: unknown): Conclusion {
+function cutShort(ending: EndingRow, error: unknown): Conclusion | undefined {
   if (stopsEverything(error)) return { kind: 'released', why: (error as Error).message }
-  if (!(error instanceof DigitalSambaError)) throw error
+  if (!(error instanceof DigitalSambaError)) return undefined
   if (error instanceof NotFoundError && ending.target_kind === 'room')
     return { kind: 'failed', failure: 'room_not_found', why: 'Digital Samba knows no such room' }
   // Of the list of all sessions it makes no sense.

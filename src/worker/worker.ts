@@ -164,6 +164,8 @@ export class Worker {
     )
     try {
       const report = tooLong(await this.#attempt(ending, permit, cut.signal, progress), cut.signal)
+      if (report.defect !== undefined)
+        this.#options.log.error({ err: report.defect, ending: ending.id }, 'worker.trouble')
       await this.#record(ending, report, beganAt, leaseUntil)
       await this.#spread(report)
     } finally {

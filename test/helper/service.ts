@@ -14,6 +14,7 @@ import { freshUrl } from './engines.ts'
 export const KEYS = {
   booking: 'booking-key-0000000000000',
   billing: 'billing-key-0000000000000',
+  desk: 'desk-key-0000000000000000',
   ops: 'ops-key-00000000000000000',
 } as const
 export type CallerName = keyof typeof KEYS
@@ -38,7 +39,7 @@ export function environment(sandbox: Sandbox, databaseUrl: string, more: Record<
     DIGITAL_SAMBA_TEAM_ID: 'sandbox-team',
     DIGITAL_SAMBA_DEVELOPER_KEY: 'sandbox-developer-key',
     DATABASE_URL: databaseUrl,
-    API_KEYS: `booking:${KEYS.booking},billing:${KEYS.billing}`,
+    API_KEYS: `booking:${KEYS.booking},billing:${KEYS.billing},desk:${KEYS.desk}`,
     OPERATOR_KEYS: `ops:${KEYS.ops}`,
     ...more,
   }

@@ -36,7 +36,7 @@ export interface AskedRule {
   maxMinutes: number
 }
 
-export const PARTIES = ['booking', 'billing'] as const
+export const PARTIES = ['booking', 'billing', 'desk'] as const
 export type Party = (typeof PARTIES)[number]
 
 /** When a rule is to end a session. */

@@ -1,6 +1,6 @@
 import type { Session } from '../../src/sandbox/sandbox.ts'
 import { SWEEP_MS } from './asked.ts'
-import { expect, targetOf } from './owners.ts'
+import { expect, party, targetOf } from './owners.ts'
 import { type Stage, time } from './stage.ts'
 
 /** What Curfew says of itself, held against what it has been asked. */
@@ -46,7 +46,7 @@ export async function holdsAsAsked(stage: Stage): Promise<void> {
 export async function liftHold(stage: Stage): Promise<void> {
   const hold = stage.pick((await listHolds(stage)) ?? [])
   if (!hold) return
-  const by = stage.chance(0.2) ? 'ops' : stage.chance(0.5) ? 'booking' : 'billing'
+  const by = stage.chance(0.2) ? 'ops' : party(stage)
   const answer = await stage.ask('DELETE', `/v1/holds/${hold.id}`, by)
   if (!answer) return
   const may = by === 'ops' || by === hold.requestedBy

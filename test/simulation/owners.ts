@@ -70,7 +70,7 @@ export async function askForEnd(stage: Stage): Promise<void> {
   const by = party(stage)
   const dueAt = stage.now + (stage.chance(0.3) ? 0 : stage.between(1, 90 * 60) * 1000)
   const holdFrom = stage.chance(0.3) ? dueAt + stage.between(-600, 600) * 1000 : undefined
-  const holdUntil = (holdFrom ?? dueAt) + stage.between(60, 90 * 60) * 1000
+  const holdUntil = Math.max(holdFrom ?? dueAt, stage.now) + stage.between(60, 90 * 60) * 1000
   const isHeld = !session && stage.chance(0.4)
   const body = {
     target: session ? { session: session.id } : targetOf(name),
@@ -97,21 +97,43 @@ export async function change(stage: Stage): Promise<void> {
   )
   const ending = stage.pick(coming)
   if (!ending) return
+  const by = stage.chance(0.15) ? 'ops' : ending.by
   if (stage.chance(0.35)) {
-    const answer = await stage.ask('POST', `/v1/endings/${ending.id}/cancel`, ending.by, {})
+    const answer = await stage.ask('POST', `/v1/endings/${ending.id}/cancel`, by, {})
     if (answer?.status !== 200) return
     ending.isCancelled = true
     asked.lift(({ endingId }) => endingId === ending.id, stage.now)
-    return stage.note(stage.roomOf(ending.of), `${ending.by} cancels ${ending.id}`)
+    return stage.note(stage.roomOf(ending.of), `${by} cancels ${ending.id}`)
   }
   const extendMinutes = stage.between(1, 30)
-  const answer = await stage.ask('PATCH', `/v1/endings/${ending.id}`, ending.by, { extendMinutes })
+  const answer = await stage.ask('PATCH', `/v1/endings/${ending.id}`, by, { extendMinutes })
   if (answer?.status !== 200) return
   ending.dueAt = Date.parse(answer.body.dueAt)
-  stage.note(stage.roomOf(ending.of), `${ending.by} gives ${ending.id} until ${time(ending.dueAt)}`)
+  stage.note(stage.roomOf(ending.of), `${by} gives ${ending.id} until ${time(ending.dueAt)}`)
   const held = (await stage.ask('GET', `/v1/endings/${ending.id}`, ending.by))?.body
   for (const hold of asked.currentHolds(stage.now))
     if (hold.endingId === ending.id) hold.from = Date.parse(held.holdFrom)
+}
+
+/** Somebody tries what only the owner or an operator may. */
+export async function meddle(stage: Stage): Promise<void> {
+  const { asked } = stage
+  const by = party(stage)
+  const ending = stage.pick([...asked.endings.values()].filter((other) => other.by !== by))
+  const rule = stage.pick([...asked.rules.values()].filter(({ owner }) => owner !== by))
+  const tries: Array<[method: string, url: string, body?: object]> = []
+  if (ending)
+    tries.push(
+      ['PATCH', `/v1/endings/${ending.id}`, { extendMinutes: 10 }],
+      ['POST', `/v1/endings/${ending.id}/cancel`, {}],
+      ['POST', `/v1/endings/${ending.id}/retry`, {}],
+    )
+  const room = rule && `/v1/time-limits/${encodeURIComponent(rule.room)}`
+  if (room) tries.push(['PUT', room, { maxMinutes: 1 }], ['DELETE', room])
+  const [method, url, body] = stage.pick(tries) ?? []
+  if (!method || !url) return
+  const answer = await stage.ask(method, url, by, body)
+  if (answer) expect(stage, answer.status, [403], `${by} tries ${method} ${url} of another`)
 }
 
 /** The same for what a rule has made; its answer is what the oracle expects of the rule. */

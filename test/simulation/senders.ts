@@ -1,5 +1,5 @@
 import type { Room } from '../../src/sandbox/sandbox.ts'
-import { type AskedHold, MINUTE_MS, namesOf, type Party } from './asked.ts'
+import { type AskedHold, MINUTE_MS, namesOf, PARTIES, type Party } from './asked.ts'
 import { busyRoom, iso, party } from './owners.ts'
 import { type Stage, time } from './stage.ts'
 
@@ -38,7 +38,7 @@ export class Senders {
     const { startsAt, endsAt } = this.#times()
     const room = busyRoom(stage)
     const by = party(stage)
-    const of = namesOf(room)[(stage.rooms.indexOf(room) + (by === 'billing' ? 1 : 0)) % 3] as string
+    const of = namesOf(room)[(stage.rooms.indexOf(room) + PARTIES.indexOf(by)) % 3] as string
     const id = `b${this.#bookings.length}`
     const booking: Booking = { id, by, of, room, startsAt, endsAt, isCancelled: true, ending: '' }
     if (await this.#tellScheduled('booking.scheduled', booking)) this.#bookings.push(booking)

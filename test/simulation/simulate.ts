@@ -6,7 +6,7 @@ import { query } from '../helper/postgres.ts'
 import { environment } from '../helper/service.ts'
 import { holdsAsAsked, liftHold, whyAsAsked } from './checks.ts'
 import { Judge } from './judge.ts'
-import { askForEnd, change, changeLimit, removeRule, setRule } from './owners.ts'
+import { askForEnd, change, changeLimit, meddle, removeRule, setRule } from './owners.ts'
 import { enter, goHome, leave } from './people.ts'
 import { start, WEBHOOK_SECRET } from './running.ts'
 import { Senders } from './senders.ts'
@@ -19,11 +19,16 @@ const HOUR_MS = 3_600_000
 const BEGIN = Date.parse('2026-11-23T06:00:00Z')
 // How often something happens in an hour: in a room, and to everything.
 const DONE_PER_ROOM = 10
+const DONE_PER_CROWDED_ROOM = 90
 const DEATHS_AND_STORMS = 4
 // When nothing goes wrong any more, whatever is still owed is done within this.
 const CALM_MS = 10 * 60_000
 
+/** What goes on: days as they are, or callers who crowd into a few rooms while calls are held up now and then. */
+export type Plot = 'days' | 'crowd'
+
 export interface Simulation {
+  plot?: Plot
   engine: Engine
   databaseUrl: string
   rooms: number
@@ -34,6 +39,8 @@ export interface Simulation {
 export interface Report {
   rooms: number
   hours: number
+  /** changes that callers asked for, each of which left alone what others are owed */
+  steps: number
   sessions: number
   endCalls: number
   warnings: number
@@ -45,7 +52,14 @@ export interface Report {
   faults: string[]
 }
 
-export async function simulate({ engine, databaseUrl, rooms, hours, seed }: Simulation): Promise<Report> {
+export async function simulate({
+  plot = 'days',
+  engine,
+  databaseUrl,
+  rooms,
+  hours,
+  seed,
+}: Simulation): Promise<Report> {
   const began = performance.now()
   const clock = new ManualClock(BEGIN)
   const sandbox = await startSandbox({ clock })
@@ -61,7 +75,7 @@ export async function simulate({ engine, databaseUrl, rooms, hours, seed }: Simu
     judge.look()
   }
   await weather.comeUp()
-  live(stage, weather, hours)
+  live(stage, weather, hours, plot)
   await stage.play(BEGIN + hours * HOUR_MS, look)
   await weather.clear()
   stage.isCalm = true
@@ -83,6 +97,7 @@ export async function simulate({ engine, databaseUrl, rooms, hours, seed }: Simu
   return {
     rooms,
     hours,
+    steps: stage.steps,
     sessions: sandbox.sessions.length,
     endCalls: calls.length,
     warnings: rows.warnings.filter(({ result }) => result === 'sent').length,
@@ -115,18 +130,23 @@ export async function tellNoTime(databaseUrl: string): Promise<void> {
   )
 }
 
-/** Everything that goes on, again and again at random moments. */
-function live(stage: Stage, weather: Weather, hours: number): void {
+type Deed = [weight: number, act: () => unknown]
+
+const people = (stage: Stage): Deed[] => [
+  [30, () => enter(stage)],
+  [10, () => leave(stage)],
+  [4, () => goHome(stage)],
+]
+
+function callers(stage: Stage): Deed[] {
   const senders = new Senders(stage)
-  const deeds: Array<[weight: number, act: () => unknown]> = [
-    [30, () => enter(stage)],
-    [10, () => leave(stage)],
-    [4, () => goHome(stage)],
+  return [
     [8, () => setRule(stage)],
     [4, () => removeRule(stage)],
     [6, () => askForEnd(stage)],
     [6, () => change(stage)],
     [6, () => changeLimit(stage)],
+    [2, () => meddle(stage)],
     [7, () => senders.schedule()],
     [4, () => senders.reschedule()],
     [5, () => senders.cancel()],
@@ -136,11 +156,19 @@ function live(stage: Stage, weather: Weather, hours: number): void {
     [1, () => holdsAsAsked(stage)],
     [3, () => whyAsAsked(stage)],
   ]
-  const bag = deeds.flatMap(([weight, act]) => Array<() => unknown>(weight).fill(act))
-  again(stage, HOUR_MS / (stage.rooms.length * DONE_PER_ROOM), hours, () => stage.pick(bag)?.())
-  again(stage, HOUR_MS / DEATHS_AND_STORMS, hours, () =>
-    stage.chance(0.45) ? weather.die() : weather.storm(),
-  )
+}
+
+/** Everything that goes on, again and again at random moments. */
+function live(stage: Stage, weather: Weather, hours: number, plot: Plot): void {
+  const isCrowd = plot === 'crowd'
+  const asking = callers(stage).map(([weight, act]): Deed => [isCrowd ? weight * 4 : weight, act])
+  const bag = [...people(stage), ...asking].flatMap(([weight, act]) => Array(weight).fill(act))
+  const perRoom = isCrowd ? DONE_PER_CROWDED_ROOM : DONE_PER_ROOM
+  again(stage, HOUR_MS / (stage.rooms.length * perRoom), hours, () => stage.pick(bag)?.())
+  again(stage, HOUR_MS / DEATHS_AND_STORMS, hours, () => {
+    if (isCrowd) return weather.storm('held up')
+    return stage.chance(0.45) ? weather.die() : weather.storm()
+  })
 }
 
 function again(stage: Stage, everyMs: number, hours: number, act: () => unknown): void {

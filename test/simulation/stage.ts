@@ -2,6 +2,7 @@ import type { Call, Room, Sandbox, Session } from '../../src/sandbox/sandbox.ts'
 import type { ManualClock } from '../helper/manual-clock.ts'
 import type { CallerName } from '../helper/service.ts'
 import { Asked, namesOf } from './asked.ts'
+import { othersChanged, readOwned } from './owned.ts'
 import { passTo, quiet, type Running } from './running.ts'
 
 /** Something that may make an end late: until `to`, and for a while after it. Times are epoch ms. */
@@ -35,6 +36,8 @@ export class Stage {
   /** Undefined while Curfew is down. */
   curfew: Running | undefined
   isAsking = false
+  /** how often somebody has asked for a change */
+  steps = 0
   /** Towards the end nobody does anything any more. */
   isCalm = false
   readonly counts: Record<string, number> = {}
@@ -107,9 +110,16 @@ export class Stage {
     const { curfew } = this
     if (!curfew) return undefined
     this.isAsking = true
+    const isStep = method !== 'GET'
+    const owned = isStep ? await readOwned(curfew.app.database.db) : undefined
     const answer = await curfew.ask(method, url, as, body).finally(() => {
       this.isAsking = false
     })
+    if (owned) {
+      this.steps += 1
+      const others = await othersChanged(curfew.app.database.db, owned, as)
+      for (const what of others) this.faults.push(`${time(this.now)} ${as} ${method} ${url}: ${what}`)
+    }
     const status = answer.statusCode
     this.count(`${method} ${status}`)
     if (status >= 500 || status === 422 || status === 400)
@@ -126,7 +136,8 @@ export class Stage {
   trouble(line: Record<string, unknown>): void {
     const isOutage =
       this.sandbox.calls.slice(-10).filter(({ status }) => !status || status >= 500).length >= 5
-    if (this.curfew && !(line.msg === 'calls.failing' && isOutage))
+    const isTold = line.msg === 'calls.refused' || (line.msg === 'calls.failing' && isOutage)
+    if (this.curfew && !isTold)
       this.faults.push(`${time(this.now)} logged ${JSON.stringify(line).slice(0, 600)}`)
   }
 

@@ -4,6 +4,7 @@ import { MINUTE_MS, SWEEP_MS } from './asked.ts'
 import { during, type Running } from './running.ts'
 import type { Disturbance, Stage } from './stage.ts'
 
+const DEVELOPER_KEY = 'sandbox-developer-key'
 // The longest pause between two attempts is a minute, give or take a fifth.
 const RETRY_MS = 75_000
 // An end that was answered with 2xx and not done is looked at after a minute, and then done again.
@@ -35,16 +36,21 @@ export class Weather {
     else await this.#goDown(stage.chance(0.7))
   }
 
-  async storm(): Promise<void> {
+  /** For some minutes: anything that goes wrong, or only what holds calls up. */
+  storm(kinds: 'all' | 'held up' = 'all'): void {
     const stage = this.#stage
     const { sandbox } = stage
     const ms = stage.between(20_000, 8 * MINUTE_MS)
     const over = () => {
       sandbox.clearFaults()
       sandbox.configure({ callsPerMinute: 1000 })
+      sandbox.setCredentials({ developerKey: DEVELOPER_KEY })
       stage.note(undefined, 'the far side works again')
     }
-    const [what, begin] = stage.pick(this.#storms()) as [string, () => void]
+    const [what, begin] = stage.pick(kinds === 'all' ? this.#storms() : this.#holdUps()) as [
+      string,
+      () => void,
+    ]
     stage.count(what)
     stage.note(undefined, `${what} for up to ${ms / 1000} s`)
     begin()
@@ -66,9 +72,18 @@ export class Weather {
       ['503', fault({ status: 503, times: few })],
       ['503 for end calls', fault({ status: 503, times: few, operation: 'end' })],
       ['broken connections', fault({ kind: 'reset', times: few })],
-      ['a 429', fault({ status: 429, headers: { 'retry-after': '45' } })],
-      ['few calls a minute', () => sandbox.configure({ callsPerMinute: 3 })],
+      ...this.#holdUps(),
       ['ends that are not done', fault({ status: 204, times: few, operation: 'end' })],
+    ]
+  }
+
+  #holdUps(): Array<[string, () => void]> {
+    const { sandbox } = this.#stage
+    const headers = { 'retry-after': '45' }
+    return [
+      ['a 429', () => sandbox.inject({ kind: 'status', status: 429, headers })],
+      ['few calls a minute', () => sandbox.configure({ callsPerMinute: 3 })],
+      ['refused credentials', () => sandbox.setCredentials({ developerKey: 'rotated' })],
     ]
   }
 
@@ -77,6 +92,7 @@ export class Weather {
     this.#kill = undefined
     this.#stage.sandbox.clearFaults()
     this.#stage.sandbox.configure({ callsPerMinute: 1000 })
+    this.#stage.sandbox.setCredentials({ developerKey: DEVELOPER_KEY })
     if (!this.#stage.curfew) await this.comeUp()
   }
 
@@ -109,7 +125,9 @@ export class Weather {
     // Not while somebody is asked: whether that was stored would be anybody's guess.
     if (this.#kill && !this.#stage.isAsking) void this.#goDown(true)
     const what = `${operation} answered ${status}`
-    if (status === 429) this.#explains({ what, from: at, to: at + MINUTE_MS, recoveryMs: SWEEP_MS })
+    // One call a minute asks whether they work again.
+    if (status === 401) this.#explains({ what, from: at, to: at + MINUTE_MS, recoveryMs: 2 * SWEEP_MS })
+    else if (status === 429) this.#explains({ what, from: at, to: at + MINUTE_MS, recoveryMs: SWEEP_MS })
     else if (operation === 'chat') return
     else if (status === 0 || status >= 500)
       this.#explains({ what, from: at, to: at, recoveryMs: RETRY_MS, session, room })

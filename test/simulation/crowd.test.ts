@@ -1,0 +1,26 @@
+import t from 'tap'
+import { ENGINES } from '../helper/engines.ts'
+import { freshUrlInMemory } from './databases.ts'
+import { simulate } from './simulate.ts'
+
+/** The short form; `npm run simulate -- crowd [steps] [seed] [engine]` is the long one. */
+const ROOMS = 4
+const HOURS = 1.5
+
+t.setTimeout(120_000)
+
+for (const engine of ENGINES)
+  t.test(
+    `three callers and an operator in ${ROOMS} rooms, calls held up now and then (${engine})`,
+    async (t) => {
+      const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
+      t.comment(`SEED=${seed}`)
+      const databaseUrl = await freshUrlInMemory(t, engine)
+      const report = await simulate({ plot: 'crowd', engine, databaseUrl, rooms: ROOMS, hours: HOURS, seed })
+      const { faults, ...figures } = report
+      t.comment(JSON.stringify(figures))
+      for (const fault of faults.slice(0, 5)) t.fail(`SEED=${seed} (${engine})`, { story: fault })
+      t.equal(faults.length, 0, `seed ${seed}: nobody's step changes what another is owed`)
+      t.ok(figures.steps > 100, `${figures.steps} steps`)
+    },
+  )
