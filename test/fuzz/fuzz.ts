@@ -8,6 +8,7 @@ import { type Room, type Session, startSandbox } from '../../src/sandbox/sandbox
 import { seeded } from '../helper/crash.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { environment, KEYS } from '../helper/service.ts'
+import { tellNoTime } from '../simulation/simulate.ts'
 import { startProxy } from './proxy.ts'
 
 export interface Fuzzing {
@@ -49,6 +50,7 @@ export async function fuzz({ databaseUrl, mutations, seed }: Fuzzing): Promise<F
   const random = seeded(seed)
   const clock = new ManualClock()
   const sandbox = await startSandbox({ clock, callsPerMinute: 1e9 })
+  if (!databaseUrl.startsWith('file:')) await tellNoTime(databaseUrl)
   const proxy = await startProxy(sandbox.url, random, SHARE)
   const faults: string[] = []
   const onCrash = (error: unknown) => void faults.push(`nobody caught ${String(error)}`)

@@ -15,6 +15,8 @@ export interface Proxy {
   close(): Promise<void>
 }
 
+const DONE = { status: 200, headers: {}, body: '' }
+
 /** Between Curfew and its sandbox: changes so large a share of the answers. Some calls are carried out nevertheless. */
 export async function startProxy(target: string, random: Random, share: number): Promise<Proxy> {
   const held = new Set<ServerResponse>()
@@ -23,12 +25,15 @@ export async function startProxy(target: string, random: Random, share: number):
   const server = createServer((from, to) => void pass(from, to).catch(() => void to.destroy()))
 
   async function pass(from: IncomingMessage, to: ServerResponse): Promise<void> {
-    const isMutated = !isStraight && random() < share
-    const isCarriedOut = !isMutated || from.method === 'GET' || random() < 0.5
     const body = await text(from)
-    const real = isCarriedOut ? await forward(target, from, body) : { status: 200, headers: {}, body: '' }
-    if (!isMutated) return send(to, real)
-    const mutated = mutate(random, real, /\/sessions\/[^/?]+$/.test(from.url ?? ''))
+    if (isStraight || random() >= share) return send(to, await forward(target, from, body))
+    const mutated =
+      from.method === 'GET'
+        ? mutate(random, await forward(target, from, body), /\/sessions\/[^/?]+$/.test(from.url ?? ''))
+        : mutate(random, DONE, false)
+    // That it was done although it was not would be an untruth; the other way round it happens.
+    const saysDone = typeof mutated.answer === 'object' && mutated.answer.status < 300
+    if (from.method !== 'GET' && (saysDone || random() < 0.5)) await forward(target, from, body)
     proxy.count += 1
     proxy.mutated.set(mutated.what, (proxy.mutated.get(mutated.what) ?? 0) + 1)
     if (mutated.mayFail) proxy.refusals += 1

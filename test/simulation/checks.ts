@@ -17,7 +17,7 @@ async function listHolds(stage: Stage): Promise<HoldView[] | undefined> {
   const holds: HoldView[] = []
   for (let cursor = ''; ; ) {
     const answer = await stage.ask('GET', `/v1/holds?limit=200${cursor}`, 'ops')
-    if (!answer) return undefined
+    if (answer?.status !== 200) return undefined
     holds.push(...answer.body.data)
     if (answer.body.nextCursor === null) return holds
     cursor = `&cursor=${answer.body.nextCursor}`
