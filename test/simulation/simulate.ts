@@ -76,7 +76,7 @@ export async function simulate({
   }
   await weather.comeUp()
   live(stage, weather, hours, plot)
-  await stage.play(BEGIN + hours * HOUR_MS, look)
+  await stage.play(endAfter(hours), look)
   await weather.clear()
   stage.isCalm = true
   await stage.play(clock.now() + CALM_MS, look)
@@ -130,6 +130,9 @@ export async function tellNoTime(databaseUrl: string): Promise<void> {
   )
 }
 
+// A clock tells whole milliseconds.
+const endAfter = (hours: number) => Math.round(BEGIN + hours * HOUR_MS)
+
 type Deed = [weight: number, act: () => unknown]
 
 const people = (stage: Stage): Deed[] => [
@@ -172,7 +175,7 @@ function live(stage: Stage, weather: Weather, hours: number, plot: Plot): void {
 }
 
 function again(stage: Stage, everyMs: number, hours: number, act: () => unknown): void {
-  const end = BEGIN + hours * HOUR_MS
+  const end = endAfter(hours)
   const next = () => {
     // At random, and never twice at the same millisecond.
     stage.later(Math.ceil(-Math.log(1 - stage.random()) * everyMs) + 1, async () => {
