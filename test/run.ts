@@ -5,7 +5,10 @@ import { SERVER_VARIABLE, startPostgres } from './helper/postgres.ts'
 // A fresh install of tap has the plugins that it ships with; those of .taprc are there once it has built itself.
 const built = spawnSync('tap', ['build'], { encoding: 'utf8' })
 if (built.status !== 0) throw new Error(`tap build: ${built.stderr}`)
-const postgres = await startPostgres()
+const postgres = await startPostgres().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`)
+  process.exit(1)
+})
 const tap = spawn('tap', process.argv.slice(2), {
   stdio: 'inherit',
   env: { ...process.env, [SERVER_VARIABLE]: postgres.url },
