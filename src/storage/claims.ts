@@ -1,4 +1,4 @@
-import type { SelectQueryBuilder } from 'kysely'
+import { type SelectQueryBuilder, sql } from 'kysely'
 import type { Failure, Outcome } from '../ending.ts'
 import { CONFIRM_AFTER_MS } from './confirmations.ts'
 import { PENDING } from './pending.ts'
@@ -128,6 +128,8 @@ export async function recordAttempt(
 // A 2xx is true whoever holds the claim by now, and truer than somebody's "it was over already"; but only of what was
 // done: its owner may have put something else in its place since the lease ran out.
 function recordSuccess(trx: Trx, claimed: EndingRow, now: number) {
+  // A parameter, so that this is one statement and not a new one every millisecond; PostgreSQL has to be told its type.
+  const confirmAt = now + CONFIRM_AFTER_MS
   return trx
     .updateTable('endings')
     .set((eb) => ({
@@ -136,11 +138,7 @@ function recordSuccess(trx: Trx, claimed: EndingRow, now: number) {
       finished_at: now,
       claimed_until: null,
       attempt: eb('attempt', '+', 1),
-      confirm_at: eb
-        .case()
-        .when('confirmed_at', 'is', null)
-        .then(now + CONFIRM_AFTER_MS)
-        .end(),
+      confirm_at: sql<number | null>`case when confirmed_at is null then cast(${confirmAt} as bigint) end`,
     }))
     .where('id', '=', claimed.id)
     .where((eb) => eb.or([eb('state', '=', PENDING), eb('outcome', '=', 'already_ended')]))

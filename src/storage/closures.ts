@@ -123,7 +123,7 @@ export class Closures {
           .case()
           .when('until_at', '<', dueAt)
           .then(eb.ref('until_at').$castTo<number>())
-          .else(dueAt)
+          .else(eb.val(dueAt))
           .end(),
       }))
       .where('ending_id', '=', before.id)
