@@ -13,7 +13,7 @@ export function authorization({ form, teamId, developerKey }: Credentials): stri
   return `Bearer ${form === 'bearer' ? developerKey : pair}`
 }
 
-/** Takes the credentials out of what the far side says, should it (or a proxy before it) repeat them. */
+/** Takes the credentials out of what Digital Samba says, should it (or a proxy before it) repeat them. */
 export function scrubber({ teamId, developerKey }: Credentials): (text: string) => string {
   const pair = Buffer.from(`${teamId}:${developerKey}`).toString('base64')
   const key64 = Buffer.from(developerKey).toString('base64')

@@ -7,7 +7,7 @@ export interface StartedSession {
   room: string | undefined
 }
 
-/** What has been noticed of the far side, for whoever in this process has a use for it. */
+/** What has been noticed of Digital Samba, for whoever in this process has a use for it. */
 export class Notices {
   readonly #events = new EventEmitter()
   /** When Digital Samba's webhook came last to this process, and when it was last refused (epoch ms). */

@@ -45,7 +45,7 @@ import { putEndings, type Stored } from './puts.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
 import { Together } from './together.ts'
 
-// An attempt takes seconds at most where the far side answers; whoever sent the events can wait for that.
+// An attempt takes seconds at most where Digital Samba answers; whoever sent the events can wait for that.
 const WAIT_FOR_PROGRESS_MS = 5_000
 const LOOK_AGAIN_MS = 50
 

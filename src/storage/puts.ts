@@ -32,10 +32,13 @@ export async function putEndings(
   closures = new Closures(trx, now),
 ): Promise<Stored[]> {
   const rows = wishes.map((wish) => newRow(wish, now, wish.warnMinutes ?? warnMinutes))
-  const answers: Stored[] = []
+  const order = lockOrder(rows)
+  const sorted = order.map((i) => rows[i] as EndingRow)
+  const answers = new Array<Stored>(rows.length)
   for (let from = 0; from < rows.length; ) {
-    const count = howMany(rows, from)
-    answers.push(...(await putTogether(trx, rows.slice(from, from + count), now)))
+    const count = howMany(sorted, from)
+    const some = await putTogether(trx, sorted.slice(from, from + count), now)
+    for (const [i, answer] of some.entries()) answers[order[from + i] as number] = answer
     from += count
     // A thousand of one request must not hold up everybody who only wants to be heard.
     if (from < rows.length) await nextTurn()
@@ -43,6 +46,17 @@ export async function putEndings(
   await noteReplaced(trx, answers, now)
   await keepClosed(closures, wishes, answers)
   return answers
+}
+
+/** By their keys, and as they came where those are the same: two replicas that replace the same must not deadlock. */
+function lockOrder(rows: EndingRow[]): number[] {
+  const order = rows.map((_, i) => i)
+  if (rows.every(({ key }) => key === null)) return order
+  const names = rows.map((row) => nameOf(row) ?? '')
+  return order.sort((a, b) => {
+    const [one, other] = [names[a] as string, names[b] as string]
+    return one === other ? a - b : one < other ? -1 : 1
+  })
 }
 
 /** The holds that instructions ask for, each in the place of the one that a replaced ending had. */
