@@ -3,6 +3,7 @@ import type { Outcome } from '../ending.ts'
 import { CURFEW, noteChanges } from './change-log.ts'
 import { PENDING } from './pending.ts'
 import type { Db, EndingRow, Engine, Trx } from './schema.ts'
+import { NO_LIMIT } from './session-limits.ts'
 
 /** How long after its end a session is looked up, where no webhook has told of it until then. */
 export const CONFIRM_AFTER_MS = 5_000
@@ -143,15 +144,33 @@ export async function postponeConfirmation(trx: Trx, id: string, at: number | nu
     .execute()
 }
 
+async function limitOf(trx: Trx, { id, target_id }: EndingRow): Promise<number | undefined> {
+  const row = await trx
+    .selectFrom('session_limits')
+    .select('due_at')
+    .where('session', '=', target_id)
+    .where('ending_id', '=', id)
+    .executeTakeFirst()
+  return row?.due_at
+}
+
 /**
- * Its session was seen live long after a 2xx: it is to be ended again, now. Without its key, where another has taken
+ * Its session was seen live long after a 2xx: it is to be ended again, now; or when the rule that it is of says so, if
+ * that has changed meanwhile. Without its key, where another has taken
  * that. Undefined where it is confirmed by now or has been reopened often enough; then nobody looks again.
  */
-export async function reopen(
-  trx: Trx,
-  { id, claim }: EndingRow,
-  now: number,
-): Promise<EndingRow | undefined> {
+export async function reopen(trx: Trx, seen: EndingRow, now: number): Promise<EndingRow | undefined> {
+  const { id, claim } = seen
+  const limit = await limitOf(trx, seen)
+  if (limit === NO_LIMIT) {
+    await trx
+      .deleteFrom('session_limits')
+      .where('session', '=', seen.target_id)
+      .where('ending_id', '=', id)
+      .execute()
+    await postponeConfirmation(trx, id, null)
+    return undefined
+  }
   const ending = await trx
     .updateTable('endings')
     .set((eb) => ({
@@ -159,7 +178,8 @@ export async function reopen(
       outcome: null,
       finished_at: null,
       confirm_at: null,
-      next_attempt_at: now,
+      ...(limit !== undefined && limit > now ? { due_at: limit } : {}),
+      next_attempt_at: Math.max(limit ?? now, now),
       retry_since: null,
       retry_base: eb.ref('attempt'),
       reopened: eb('reopened', '+', 1),

@@ -40,7 +40,7 @@ import { InProgressError, isUniqueViolation, StorageError, translated } from './
 import { applyEvents, type EventResult } from './events.ts'
 import { hastenRetries } from './hasten.ts'
 import { type IdempotentRequest, withIdempotency } from './idempotency.ts'
-import { pruneBatch } from './prune.ts'
+import { PRUNED_AT_ONCE, PRUNING } from './prune.ts'
 import { putEndings, type Stored } from './puts.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
 import { Together } from './together.ts'
@@ -245,9 +245,14 @@ export class Ledger {
     return translated(callsSince(this.#db, since))
   }
 
-  /** Removes one batch of what finished before `before` (epoch ms); whether there may be more. */
-  prune(before: number) {
-    return this.write((trx, now) => pruneBatch(trx, this.#engine, before, now))
+  /** Removes a small batch of each table of what finished before `before` (epoch ms); whether there may be more. */
+  async prune(before: number): Promise<boolean> {
+    let isMore = false
+    for (const step of PRUNING) {
+      const removed = await this.write((trx, now) => step(trx, this.#engine, before, now))
+      isMore ||= removed >= PRUNED_AT_ONCE
+    }
+    return isMore
   }
 
   /** Proves that the ledger can store: a full disk or a database turned read-only shows only in a write. */

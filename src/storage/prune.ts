@@ -2,15 +2,26 @@ import { sql } from 'kysely'
 import { REMEMBERED_MS } from './idempotency.ts'
 import type { Engine, Trx } from './schema.ts'
 
-// Small, so that no commit keeps a claim or a caller waiting.
-const BATCH = 500
+/** One table's part of pruning, in a transaction of its own: how many rows have gone. */
+type Step = (trx: Trx, engine: Engine, before: number, now: number) => Promise<bigint>
 
-/**
- * Removes one small batch of endings finished before `before` (epoch ms), with their attempts and warnings, of what else
- * has not mattered since, and of idempotency keys that have run out. Returns whether there may be more.
- */
-export async function pruneBatch(trx: Trx, engine: Engine, before: number, now: number): Promise<boolean> {
-  const endings = await trx
+/** So few that no commit keeps a claim or a caller waiting. */
+export const PRUNED_AT_ONCE = 100
+
+/** What goes with `before` (epoch ms): finished endings with all that is theirs, and whatever has not mattered since. */
+export const PRUNING: readonly Step[] = [
+  pruneEndings,
+  pruneKeys,
+  pruneOld('events', 'received_at'),
+  pruneOld('subjects', 'matters_until'),
+  pruneOld('sessions', 'seen_at'),
+  pruneOld('holds', 'coalesce(lifted_at, until_at)'),
+  pruneOld('warned_rooms', 'warned_at'),
+]
+
+/** Finished before that; their attempts, changes and warnings go with them. */
+async function pruneEndings(trx: Trx, _engine: Engine, before: number, now: number): Promise<bigint> {
+  const { numDeletedRows } = await trx
     .deleteFrom('endings')
     .where('id', 'in', (eb) =>
       eb
@@ -30,10 +41,15 @@ export async function pruneBatch(trx: Trx, engine: Engine, before: number, now: 
             ),
           ),
         )
-        .limit(BATCH),
+        .limit(PRUNED_AT_ONCE),
     )
     .executeTakeFirst()
-  const keys = await trx
+  return numDeletedRows
+}
+
+/** Those that have run out. */
+async function pruneKeys(trx: Trx, _engine: Engine, _before: number, now: number): Promise<bigint> {
+  const { numDeletedRows } = await trx
     .deleteFrom('idempotency_keys')
     .where(({ refTuple, selectFrom, eb }) =>
       eb(
@@ -42,31 +58,22 @@ export async function pruneBatch(trx: Trx, engine: Engine, before: number, now: 
         selectFrom('idempotency_keys')
           .select(['caller', 'key'])
           .where('created_at', '<=', now - REMEMBERED_MS)
-          .limit(BATCH)
+          .limit(PRUNED_AT_ONCE)
           .$asTuple('caller', 'key'),
       ),
     )
     .executeTakeFirst()
-  const others = [
-    await pruneOld(trx, engine, 'events', 'received_at', before),
-    await pruneOld(trx, engine, 'subjects', 'matters_until', before),
-    await pruneOld(trx, engine, 'sessions', 'seen_at', before),
-    await pruneOld(trx, engine, 'holds', 'coalesce(lifted_at, until_at)', before),
-    await pruneOld(trx, engine, 'warned_rooms', 'warned_at', before),
-  ]
-  return [endings.numDeletedRows, keys.numDeletedRows, ...others].some((removed) => removed >= BATCH)
+  return numDeletedRows
 }
 
 // By what each engine calls the row itself: these tables have keys of two or three columns.
-async function pruneOld(
-  trx: Trx,
-  engine: Engine,
-  table: 'events' | 'subjects' | 'sessions' | 'holds' | 'warned_rooms',
-  time: string,
-  before: number,
-): Promise<bigint> {
-  const row = sql.raw(engine === 'postgres' ? 'ctid' : 'rowid')
-  const { numAffectedRows } = await sql`delete from ${sql.table(table)} where ${row} in
-      (select ${row} from ${sql.table(table)} where ${sql.raw(time)} < ${before} limit ${BATCH})`.execute(trx)
-  return numAffectedRows ?? 0n
+function pruneOld(table: 'events' | 'subjects' | 'sessions' | 'holds' | 'warned_rooms', time: string): Step {
+  return async (trx, engine, before) => {
+    const row = sql.raw(engine === 'postgres' ? 'ctid' : 'rowid')
+    const { numAffectedRows } = await sql`delete from ${sql.table(table)} where ${row} in
+      (select ${row} from ${sql.table(table)} where ${sql.raw(time)} < ${before} limit ${PRUNED_AT_ONCE})`.execute(
+      trx,
+    )
+    return numAffectedRows ?? 0n
+  }
 }

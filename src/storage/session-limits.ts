@@ -97,6 +97,10 @@ async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
     now,
   )
   const noticed: Noticed[] = cancelled.map((ending) => ({ ending, how: 'cancelled' }))
+  await followUp(
+    trx,
+    made.filter(({ row }) => !waiting.has(row.ending_id)),
+  )
   const taken = new Set(cancelled.map(({ id }) => id))
   for (const one of made) {
     const { row, limit } = one
@@ -112,6 +116,31 @@ async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
     noticed.push({ ending, how: 'moved' })
   }
   return noticed
+}
+
+/** The due time of a limit that no rule asks for any more. */
+export const NO_LIMIT = Number.MAX_SAFE_INTEGER
+
+/** Of those that were answered 2xx and are not confirmed yet: should their session live on, this is when it is to end. */
+async function followUp(trx: Trx, over: Made[]): Promise<void> {
+  if (over.length === 0) return
+  const ids = over.map(({ row }) => row.ending_id)
+  const unconfirmed = await trx
+    .selectFrom('endings')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('outcome', '=', 'ended')
+    .where('confirm_at', 'is not', null)
+    .execute()
+  const doubtful = new Set(unconfirmed.map(({ id }) => id))
+  const rows = over
+    .filter((one) => doubtful.has(one.row.ending_id) && !isSame(one))
+    .map(({ row, limit }) => ({
+      ...row,
+      room: limit?.rule.room ?? row.room,
+      due_at: limit?.dueAt ?? NO_LIMIT,
+    }))
+  await remember(trx, rows)
 }
 
 /** All together: where a sweep finds thousands, ends that are due wait for what it writes. */

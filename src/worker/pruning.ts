@@ -4,15 +4,22 @@ import type { Ledger } from '../storage/ledger.ts'
 
 const DAY_MS = 24 * 3_600_000
 const EVERY_MS = 3_600_000
-const BETWEEN_BATCHES_MS = 50
+// As long as several batches take: the busier the ledger, the longer; and no chore is in a hurry.
+const REST = 4
+const LEAST_REST_MS = 10
+const MOST_REST_MS = 1000
 
 /** Once an hour, removes what finished more than `days` ago, a small batch at a time, until `signal` aborts. */
 export async function prune(ledger: Ledger, days: number, log: Logger, signal: AbortSignal): Promise<void> {
   const { clock } = ledger
   while (!signal.aborted) {
     try {
-      while (!signal.aborted && (await ledger.prune(clock.now() - days * DAY_MS)))
-        await clock.sleep(BETWEEN_BATCHES_MS, signal)
+      for (let isMore = true; isMore && !signal.aborted; ) {
+        const began = clock.now()
+        isMore = await ledger.prune(began - days * DAY_MS)
+        const rest = Math.min(Math.max((clock.now() - began) * REST, LEAST_REST_MS), MOST_REST_MS)
+        if (isMore) await clock.sleep(rest, signal)
+      }
     } catch (error) {
       if (!signal.aborted) log.error({ err: error }, 'pruning.trouble')
     }

@@ -122,7 +122,8 @@ export class Stage {
     }
     const status = answer.statusCode
     this.count(`${method} ${status}`)
-    if (status >= 500 || status === 422 || status === 400)
+    const isOutage = status === 503 && this.#isOutage
+    if ((status >= 500 && !isOutage) || status === 422 || status === 400)
       this.faults.push(`${method} ${url} ${JSON.stringify(body)} answered ${status} ${answer.body}`)
     return { status, body: answer.body === '' ? undefined : answer.json() }
   }
@@ -134,11 +135,18 @@ export class Stage {
 
   /** Logged as an error: only a Curfew that is dying may, or one that tells of an outage which there is. */
   trouble(line: Record<string, unknown>): void {
-    const isOutage =
-      this.sandbox.calls.slice(-10).filter(({ status }) => !status || status >= 500).length >= 5
-    const isTold = line.msg === 'calls.refused' || (line.msg === 'calls.failing' && isOutage)
+    const isAnswer = line.msg === 'request.answered' && line.status === 503
+    const isTold =
+      line.msg === 'calls.refused' || ((line.msg === 'calls.failing' || isAnswer) && this.#isOutage)
     if (this.curfew && !isTold)
       this.faults.push(`${time(this.now)} logged ${JSON.stringify(line).slice(0, 600)}`)
+  }
+
+  /** Most of the last calls have failed, or the credentials are refused. */
+  get #isOutage(): boolean {
+    const failed = ({ status }: Call) => !status || status >= 500 || status === 429
+    const last = this.sandbox.calls.slice(-10)
+    return last.filter(failed).length >= 5 || last.some(({ status }) => status === 401)
   }
 
   note(room: Room | undefined, text: string): void {

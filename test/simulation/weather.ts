@@ -12,6 +12,8 @@ const NOT_DONE_MS = 75_000 + RETRY_MS
 // On PostgreSQL nobody clears what the dead one had claimed: it is free when its lease has run out.
 const TAKE_OVER_MS = { sqlite: SWEEP_MS, postgres: 155_000 + SWEEP_MS }
 
+const WAIT_AFTER = 5
+
 /** What goes wrong: Curfew dies and comes back, the far side fails, limits and lies. Remembers what that explains. */
 export class Weather {
   readonly #stage: Stage
@@ -20,6 +22,7 @@ export class Weather {
   readonly deaths: number[] = []
   #down: Disturbance | undefined
   #kill: 'at the next call' | undefined
+  #failedInRow = 0
 
   constructor(stage: Stage, engine: Engine, start: () => Promise<Running>) {
     this.#stage = stage
@@ -122,6 +125,11 @@ export class Weather {
 
   #onCall(call: Call): void {
     const { at, status, operation, session, room } = call
+    const hasFailed = status === 0 || status >= 500
+    this.#failedInRow = hasFailed ? this.#failedInRow + 1 : 0
+    // From then on one call a second asks, ends that are due go first, and whatever else there is has to wait.
+    if (this.#failedInRow >= WAIT_AFTER)
+      this.#explains({ what: 'calls wait', from: at, to: at + 2000, recoveryMs: SWEEP_MS })
     // Not while somebody is asked: whether that was stored would be anybody's guess.
     if (this.#kill && !this.#stage.isAsking) void this.#goDown(true)
     const what = `${operation} answered ${status}`
@@ -129,8 +137,7 @@ export class Weather {
     if (status === 401) this.#explains({ what, from: at, to: at + MINUTE_MS, recoveryMs: 2 * SWEEP_MS })
     else if (status === 429) this.#explains({ what, from: at, to: at + MINUTE_MS, recoveryMs: SWEEP_MS })
     else if (operation === 'chat') return
-    else if (status === 0 || status >= 500)
-      this.#explains({ what, from: at, to: at, recoveryMs: RETRY_MS, session, room })
+    else if (hasFailed) this.#explains({ what, from: at, to: at, recoveryMs: RETRY_MS, session, room })
     else if (operation === 'end' && status < 300 && this.#stage.sandbox.session(session as string)?.live)
       this.#explains({ what: 'not done', from: at, to: at, recoveryMs: NOT_DONE_MS, session })
   }
