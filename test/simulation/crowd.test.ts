@@ -5,7 +5,7 @@ import { simulate } from './simulate.ts'
 
 /** The short form; `npm run simulate -- crowd [steps] [seed] [engine]` is the long one. */
 const ROOMS = 4
-const HOURS = 1.5
+const HOURS = 1
 
 t.setTimeout(120_000)
 

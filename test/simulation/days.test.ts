@@ -5,7 +5,7 @@ import { simulate } from './simulate.ts'
 
 /** The short form; `npm run simulate -- [rooms] [hours] [seed] [engine]` is the long one. */
 const ROOMS = 30
-const HOURS = 3
+const HOURS = 2
 
 t.setTimeout(120_000)
 
