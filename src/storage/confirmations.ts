@@ -3,7 +3,6 @@ import type { Outcome } from '../ending.ts'
 import { CURFEW, noteChanges } from './change-log.ts'
 import { PENDING } from './pending.ts'
 import type { Db, EndingRow, Engine, Trx } from './schema.ts'
-import { NO_LIMIT } from './session-limits.ts'
 
 /** How long after its end a session is looked up, where no webhook has told of it until then. */
 export const CONFIRM_AFTER_MS = 5_000
@@ -144,33 +143,19 @@ export async function postponeConfirmation(trx: Trx, id: string, at: number | nu
     .execute()
 }
 
-async function limitOf(trx: Trx, { id, target_id }: EndingRow): Promise<number | undefined> {
-  const row = await trx
-    .selectFrom('session_limits')
-    .select('due_at')
-    .where('session', '=', target_id)
-    .where('ending_id', '=', id)
-    .executeTakeFirst()
-  return row?.due_at
-}
+/** Of an ending that is over: it is not to be tried again, whatever is seen of its session. */
+export const NEVER_AGAIN = Number.MAX_SAFE_INTEGER
 
 /**
- * Its session was seen live long after a 2xx: it is to be ended again, now; or when the rule that it is of says so, if
- * that has changed meanwhile. Without its key, where another has taken
- * that. Undefined where it is confirmed by now or has been reopened often enough; then nobody looks again.
+ * Its session was seen live long after a 2xx: it is to be ended again, now, or at its `next_attempt_at` where something
+ * has put that off meanwhile. Without its key, where another has taken that. Undefined where it is confirmed by now, is
+ * not asked for any more, or has been reopened often enough; then nobody looks again.
  */
-export async function reopen(trx: Trx, seen: EndingRow, now: number): Promise<EndingRow | undefined> {
-  const { id, claim } = seen
-  const limit = await limitOf(trx, seen)
-  if (limit === NO_LIMIT) {
-    await trx
-      .deleteFrom('session_limits')
-      .where('session', '=', seen.target_id)
-      .where('ending_id', '=', id)
-      .execute()
-    await postponeConfirmation(trx, id, null)
-    return undefined
-  }
+export async function reopen(
+  trx: Trx,
+  { id, claim, target_id }: EndingRow,
+  now: number,
+): Promise<EndingRow | undefined> {
   const ending = await trx
     .updateTable('endings')
     .set((eb) => ({
@@ -178,8 +163,18 @@ export async function reopen(trx: Trx, seen: EndingRow, now: number): Promise<En
       outcome: null,
       finished_at: null,
       confirm_at: null,
-      ...(limit !== undefined && limit > now ? { due_at: limit } : {}),
-      next_attempt_at: Math.max(limit ?? now, now),
+      due_at: eb
+        .case()
+        .when('next_attempt_at', '>', now)
+        .then(eb.ref('next_attempt_at'))
+        .else(eb.ref('due_at'))
+        .end(),
+      next_attempt_at: eb
+        .case()
+        .when('next_attempt_at', '>', now)
+        .then(eb.ref('next_attempt_at'))
+        .else(sql<number>`cast(${now} as bigint)`)
+        .end(),
       retry_since: null,
       retry_base: eb.ref('attempt'),
       reopened: eb('reopened', '+', 1),
@@ -191,10 +186,20 @@ export async function reopen(trx: Trx, seen: EndingRow, now: number): Promise<En
     .where('outcome', '=', 'ended')
     .where('confirm_at', 'is not', null)
     .where('reopened', '<', MOST_REOPENED)
+    .where('next_attempt_at', '<', NEVER_AGAIN)
     .returningAll()
     .executeTakeFirst()
-  if (!ending) await postponeConfirmation(trx, id, null)
-  else {
+  if (!ending) {
+    await postponeConfirmation(trx, id, null)
+    // A rule that is set from now on finds the session as if it were new.
+    await trx
+      .deleteFrom('session_limits')
+      .where('session', '=', target_id)
+      .where('ending_id', 'in', (eb) =>
+        eb.selectFrom('endings').select('id').where('id', '=', id).where('next_attempt_at', '=', NEVER_AGAIN),
+      )
+      .execute()
+  } else {
     const states = { from: { state: 'ended', outcome: 'ended' }, to: { state: 'pending', outcome: null } }
     await noteChanges(trx, [{ ending, by: CURFEW, change: 'reopened', ...states }], now)
   }

@@ -32,10 +32,11 @@ const SQLITE_TROUBLE = [5, 6, 7, 8, 10, 11, 13, 14, 26]
 // an object not in the state it has to be in (a lock), intervention (a time-out, a shutdown), the system's own errors.
 const POSTGRES_TROUBLE = /^(08|28|3D|40|53|55|57|58)/
 const READ_ONLY = '25006'
-const NETWORK = /^E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN|ADDRNOTAVAIL|MFILE|NFILE)/
+const NETWORK =
+  /^(E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN|ADDRNOTAVAIL|MFILE|NFILE)|ERR_(SSL|TLS)_|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/
 // The drivers have no codes for these: pg, its pool, Kysely and Node's SQLite.
 const SAID =
-  /timeout|terminated|connection error|not queryable|after calling end|already been destroyed|database is not open/i
+  /timeout|terminated|connection error|not queryable|after calling end|already been destroyed|database is not open|not support SSL/i
 
 function isTrouble(error: unknown): boolean {
   if (!(error instanceof Error)) return false

@@ -67,8 +67,10 @@ function resultOf(
 
 async function remembered(trx: Trx, sender: string, events: EventMeaning[]): Promise<Map<string, string[]>> {
   const known = new Map<string, string[]>()
+  const turns = new Turns(EVENTS_A_TURN)
   // By their source, so that each is found in the table's key, however many events its sender has.
-  for (const [source, of] of Map.groupBy(events, (event) => event.source))
+  for (const [source, of] of Map.groupBy(events, (event) => event.source)) {
+    await turns.spend()
     for await (const some of inPieces([...new Set(of.map(({ id }) => id))])) {
       const rows = await trx
         .selectFrom('events')
@@ -79,6 +81,7 @@ async function remembered(trx: Trx, sender: string, events: EventMeaning[]): Pro
         .execute()
       for (const row of rows) known.set(nameOf(row), JSON.parse(row.endings))
     }
+  }
   return known
 }
 

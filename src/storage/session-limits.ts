@@ -1,6 +1,8 @@
+import { sql } from 'kysely'
 import type { Instruction } from '../ending.ts'
 import { DEFAULT, MINUTE_MS, type Rule, type Rules } from '../time-limits/rules.ts'
 import { CURFEW, noteMoved } from './change-log.ts'
+import { NEVER_AGAIN } from './confirmations.ts'
 import { dueAnew } from './endings.ts'
 import { PENDING, stillWaiting, takeBack } from './pending.ts'
 import { putEndings } from './puts.ts'
@@ -118,29 +120,33 @@ async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
   return noticed
 }
 
-/** The due time of a limit that no rule asks for any more. */
-export const NO_LIMIT = Number.MAX_SAFE_INTEGER
-
 /** Of those that were answered 2xx and are not confirmed yet: should their session live on, this is when it is to end. */
 async function followUp(trx: Trx, over: Made[]): Promise<void> {
-  if (over.length === 0) return
-  const ids = over.map(({ row }) => row.ending_id)
+  const changed = over.filter((one) => !isSame(one))
+  if (changed.length === 0) return
   const unconfirmed = await trx
     .selectFrom('endings')
     .select('id')
-    .where('id', 'in', ids)
+    .where(
+      'id',
+      'in',
+      changed.map(({ row }) => row.ending_id),
+    )
     .where('outcome', '=', 'ended')
     .where('confirm_at', 'is not', null)
     .execute()
-  const doubtful = new Set(unconfirmed.map(({ id }) => id))
-  const rows = over
-    .filter((one) => doubtful.has(one.row.ending_id) && !isSame(one))
-    .map(({ row, limit }) => ({
-      ...row,
-      room: limit?.rule.room ?? row.room,
-      due_at: limit?.dueAt ?? NO_LIMIT,
-    }))
-  await remember(trx, rows)
+  const ids = new Set(unconfirmed.map(({ id }) => id))
+  for (const { row, limit } of changed) {
+    if (!ids.has(row.ending_id)) continue
+    const at = sql<number>`cast(${limit?.dueAt ?? NEVER_AGAIN} as bigint)`
+    await trx
+      .updateTable('endings')
+      .set({ next_attempt_at: sql<number>`case when due_at > ${at} then due_at else ${at} end` })
+      .where('id', '=', row.ending_id)
+      .where('outcome', '=', 'ended')
+      .execute()
+    if (limit) await remember(trx, [{ ...row, room: limit.rule.room, due_at: limit.dueAt }])
+  }
 }
 
 /** All together: where a sweep finds thousands, ends that are due wait for what it writes. */
