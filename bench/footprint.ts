@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
-import { openDatabase } from '../src/storage/database.ts'
+import { openDatabase } from '../src/storage/engine/database.ts'
 import { Ledger } from '../src/storage/ledger.ts'
 import { wish } from '../test/helper/wishes.ts'
 import { median, type Row, residentMb } from './measure.ts'

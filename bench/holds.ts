@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../src/clock.ts'
 import { translate } from '../src/events/index.ts'
-import { openDatabase } from '../src/storage/database.ts'
-import { newId } from '../src/storage/ids.ts'
+import { openDatabase } from '../src/storage/engine/database.ts'
+import { newId } from '../src/storage/engine/ids.ts'
 import { Ledger } from '../src/storage/ledger.ts'
-import { Limits } from '../src/storage/limits-ledger.ts'
+import { Limits } from '../src/storage/time-limits/time-limit-store.ts'
 import { createDatabase, startPostgres } from '../test/helper/postgres.ts'
 
 /**

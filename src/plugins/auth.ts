@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ApiKey, digestOf } from '../config/keys.ts'
 import { Problem } from '../problem.ts'
-import type { Caller } from '../storage/endings.ts'
+import type { Caller } from '../storage/endings/endings.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -3,7 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import { allInvalid, Problem, type ProblemCode } from '../problem.ts'
-import { StorageError, TooManyError } from '../storage/errors.ts'
+import { StorageError, TooManyError } from '../storage/engine/errors.ts'
 import { checker } from '../validation.ts'
 
 /** Every error of every kind leaves as application/problem+json. */

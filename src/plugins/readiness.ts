@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { troubleOf } from '../storage/trouble.ts'
+import { troubleOf } from '../storage/engine/trouble.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

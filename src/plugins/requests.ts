@@ -3,7 +3,7 @@ import helmet from '@fastify/helmet'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../problem.ts'
-import type { Caller } from '../storage/endings.ts'
+import type { Caller } from '../storage/endings/endings.ts'
 import { notFound, pathOf } from './errors.ts'
 
 const LONGEST_PATH = 2048

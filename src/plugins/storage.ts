@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Clock } from '../clock.ts'
-import { type OpenDatabase, openDatabase } from '../storage/database.ts'
+import { type OpenDatabase, openDatabase } from '../storage/engine/database.ts'
 import { Ledger } from '../storage/ledger.ts'
 
 declare module 'fastify' {

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { invalid, Problem } from '../problem.ts'
-import type { EndingFilter, Move } from '../storage/endings.ts'
+import type { EndingFilter, Move } from '../storage/endings/endings.ts'
 import type { Answer } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { parseTime } from '../time.ts'

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { pathOf } from '../plugins/errors.ts'
 import { invalid } from '../problem.ts'
-import type { IdempotentRequest } from '../storage/idempotency.ts'
+import type { IdempotentRequest } from '../storage/endings/idempotency.ts'
 
 const LONGEST_WAIT_SECONDS = 30
 

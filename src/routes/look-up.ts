@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
+import { CallsHeldError } from '../calls/gate.ts'
 import type { ListedSession, OneSession } from '../digital-samba/answers.ts'
 import { DigitalSambaError } from '../digital-samba/errors.ts'
 import type { SessionRow } from '../storage/schema.ts'
-import { CallsHeldError } from '../worker/call-gate.ts'
 
 /** A session as Digital Samba tells it, undefined where it knows none; or why it cannot be asked just now. */
 export async function lookUp(

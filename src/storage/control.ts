@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { PENDING } from './pending.ts'
+import { PENDING } from './endings/pending.ts'
 import type { ControlTable, Db, Trx } from './schema.ts'
 
 /** What stands in the way of every call, as it was when the last process wrote it down. */

@@ -1,8 +1,9 @@
 import { EventEmitter, once as onceEmitted } from 'node:events'
 import type { Clock } from '../clock.ts'
 import type { EventMeaning, Instruction } from '../ending.ts'
-import { backlog } from './backlog.ts'
-import { changesOf } from './change-log.ts'
+import { callsSince, endRefusal, loadControl, setControl } from './control.ts'
+import { backlog } from './endings/backlog.ts'
+import { changesOf } from './endings/change-log.ts'
 import {
   type Call,
   type ClaimOptions,
@@ -12,17 +13,14 @@ import {
   nextAttemptAt,
   recordAttempt,
   type Transition,
-} from './claims.ts'
-import { type CommitOptions, Commits } from './commits.ts'
+} from './endings/claims.ts'
 import {
   claimConfirmation,
   nextConfirmation,
   postponeConfirmation,
   reopen,
   sessionSeenOver,
-} from './confirmations.ts'
-import { callsSince, endRefusal, loadControl, setControl } from './control.ts'
-import type { OpenDatabase } from './database.ts'
+} from './endings/confirmations.ts'
 import {
   attemptsOf,
   type Caller,
@@ -35,15 +33,17 @@ import {
   moveEnding,
   type Obstacle,
   retryEnding,
-} from './endings.ts'
-import { InProgressError, isUniqueViolation, StorageError, translated } from './errors.ts'
-import { applyEvents, type EventResult } from './events.ts'
-import { hastenRetries } from './hasten.ts'
-import { type IdempotentRequest, withIdempotency } from './idempotency.ts'
+} from './endings/endings.ts'
+import { hastenRetries } from './endings/hasten.ts'
+import { type IdempotentRequest, withIdempotency } from './endings/idempotency.ts'
+import { putEndings, type Stored } from './endings/upserts.ts'
+import { Together } from './engine/batcher.ts'
+import type { OpenDatabase } from './engine/database.ts'
+import { InProgressError, isUniqueViolation, StorageError, translated } from './engine/errors.ts'
+import { type CommitOptions, Commits } from './engine/group-commit.ts'
+import { applyEvents, type EventResult } from './events/events.ts'
 import { PRUNED_AT_ONCE, PRUNING } from './prune.ts'
-import { putEndings, type Stored } from './puts.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
-import { Together } from './together.ts'
 
 // An attempt takes seconds at most where Digital Samba answers; whoever sent the events can wait for that.
 const WAIT_FOR_PROGRESS_MS = 5_000

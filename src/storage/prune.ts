@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { REMEMBERED_MS } from './idempotency.ts'
+import { REMEMBERED_MS } from './endings/idempotency.ts'
 import type { Engine, Trx } from './schema.ts'
 
 /** One table's part of pruning, in a transaction of its own: how many rows have gone. */

@@ -1,3 +1,4 @@
+import { CallsHeldError } from '../calls/gate.ts'
 import { CLOCK_DOUBT_MS } from '../clock.ts'
 import { isStartKnown, type ListedSession, type LiveSession } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
@@ -12,10 +13,9 @@ import {
   WrongStateError,
 } from '../digital-samba/errors.ts'
 import type { Failure, Result } from '../ending.ts'
-import type { Call } from '../storage/claims.ts'
-import { newId } from '../storage/ids.ts'
+import type { Call } from '../storage/endings/claims.ts'
+import { newId } from '../storage/engine/ids.ts'
 import type { EndingRow } from '../storage/schema.ts'
-import { CallsHeldError } from './call-gate.ts'
 import type { SharedListing } from './listing.ts'
 
 /** What one attempt came to. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
+import { CallsHeldError } from '../calls/gate.ts'
 import { type Clock, sleepUntil } from '../clock.ts'
-import { CallsHeldError } from './call-gate.ts'
 
 /** When to look again (epoch ms; undefined where nothing is to come), or at once. */
 export type Next = number | undefined | 'at once'

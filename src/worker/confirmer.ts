@@ -1,13 +1,13 @@
 import type { Logger } from 'pino'
+import { type Permit, RANK } from '../calls/budget.ts'
+import { type CallGate, CallsHeldError } from '../calls/gate.ts'
 import type { Clock } from '../clock.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
-import { STILL_LIVE_AFTER_MS, type Unconfirmed } from '../storage/confirmations.ts'
+import { STILL_LIVE_AFTER_MS, type Unconfirmed } from '../storage/endings/confirmations.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { Background, type Next } from './background.ts'
-import { type Permit, RANK } from './budget.ts'
-import { type CallGate, CallsHeldError } from './call-gate.ts'
 import { logSeenOver } from './log.ts'
 
 export interface ConfirmerOptions {

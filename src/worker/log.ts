@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Call, Transition } from '../storage/claims.ts'
+import type { Call, Transition } from '../storage/endings/claims.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 import type { AttemptReport } from './attempt.ts'

@@ -1,14 +1,14 @@
 import type { Logger } from 'pino'
+import { RANK } from '../calls/budget.ts'
+import { type CallGate, CallsHeldError } from '../calls/gate.ts'
 import { type Clock, sleepUntil } from '../clock.ts'
 import { isStartKnown } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { roomId } from '../ending.ts'
-import type { Limits } from '../storage/limits-ledger.ts'
-import type { Noticed } from '../storage/session-limits.ts'
+import type { Noticed } from '../storage/time-limits/session-limits.ts'
+import type { Limits } from '../storage/time-limits/time-limit-store.ts'
 import { formatTime } from '../time.ts'
-import { RANK } from './budget.ts'
-import { type CallGate, CallsHeldError } from './call-gate.ts'
 
 export interface SweeperOptions {
   limits: Limits

@@ -1,8 +1,8 @@
-import type { Transition } from '../storage/claims.ts'
+import { LONGEST_PAUSE_MS } from '../calls/budget.ts'
+import type { Transition } from '../storage/endings/claims.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import type { Conclusion } from './attempt.ts'
 import { backoff } from './backoff.ts'
-import { LONGEST_PAUSE_MS } from './budget.ts'
 
 /**
  * What a conclusion makes of its ending. `now` is epoch ms, `retryForMs` how long an ending is retried, counted from

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { CallsHeldError } from '../../src/calls/gate.ts'
 import type { DigitalSambaError } from '../../src/digital-samba/errors.ts'
 import type { Fault } from '../../src/sandbox/sandbox.ts'
-import { CallsHeldError } from '../../src/worker/call-gate.ts'
 import { clientFor, errorOf, httpServer, recorder, SESSION, sandboxFor } from './helper.ts'
 
 // Each of these takes the pauses between the tries, so they run beside each other.

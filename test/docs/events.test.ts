@@ -21,7 +21,7 @@ t.test('every request of docs/events.md is accepted', async (t) => {
 })
 
 t.test('the secret and key of docs/events.md are those of npm run dev', async (t) => {
-  const dev = readFileSync(new URL('../../src/sandbox/dev.ts', import.meta.url), 'utf8')
+  const dev = readFileSync(new URL('../../src/demo/dev.ts', import.meta.url), 'utf8')
   const [exported = ''] = blocks('events.md', 'sh')
   t.match(dev, /export KEY=(.*)/.exec(exported)?.[1] as string)
   const secret = Buffer.from(/SECRET=whsec_(.*)/.exec(exported)?.[1] as string, 'base64').toString()

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Instruction } from '../../src/ending.ts'
-import type { Call } from '../../src/storage/claims.ts'
-import { newId } from '../../src/storage/ids.ts'
+import type { Call } from '../../src/storage/endings/claims.ts'
+import { newId } from '../../src/storage/engine/ids.ts'
 import type { Answer, Ledger } from '../../src/storage/ledger.ts'
 import type { EndingRow } from '../../src/storage/schema.ts'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { newId } from '../../src/storage/ids.ts'
+import { newId } from '../../src/storage/engine/ids.ts'
 import { event, post } from '../events/messages.ts'
 import { EVENT_SECRETS, signatureOf } from '../events/signing.ts'
 import { onEveryEngine } from '../helper/engines.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { noteChange } from '../../src/storage/limit-changes.ts'
-import { deleteRule } from '../../src/storage/time-limits.ts'
+import { noteChange } from '../../src/storage/time-limits/rule-changes.ts'
+import { deleteRule } from '../../src/storage/time-limits/rules.ts'
 import { freshUrl, onEveryEngine } from '../helper/engines.ts'
 import { until } from '../helper/service.ts'
 import { startSweeping } from '../worker/sweeping.ts'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { Commits } from '../../src/storage/commits.ts'
+import { Commits } from '../../src/storage/engine/group-commit.ts'
 import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { put } from '../helper/wishes.ts'

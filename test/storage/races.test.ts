@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Transition } from '../../src/storage/claims.ts'
+import type { Transition } from '../../src/storage/endings/claims.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import type { Engine } from '../../src/storage/schema.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'

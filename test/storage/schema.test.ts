@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { openDatabase } from '../../src/storage/database.ts'
+import { openDatabase } from '../../src/storage/engine/database.ts'
 import type { Db, EndingsTable } from '../../src/storage/schema.ts'
 import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
 import { ManualClock } from '../helper/manual-clock.ts'

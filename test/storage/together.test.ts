@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Together } from '../../src/storage/together.ts'
+import { Together } from '../../src/storage/engine/batcher.ts'
 
 const isRefusal = (error: unknown) => (error as Error).message === 'refused'
 

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
-import { StorageError, translated } from '../../src/storage/errors.ts'
+import { StorageError, translated } from '../../src/storage/engine/errors.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import { ask, end, startCurfew } from '../helper/curfew.ts'
 import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Permit, RANK, SlidingBudget, WINDOW_MS } from '../../src/worker/budget.ts'
+import { type Permit, RANK, SlidingBudget, WINDOW_MS } from '../../src/calls/budget.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 
 const limits = (perMinute: number) => ({ perMinute, urgentPerMinute: perMinute })

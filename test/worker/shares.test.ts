@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { type Permit, type Priority, RANK, SlidingBudget, WINDOW_MS } from '../../src/worker/budget.ts'
+import { type Permit, type Priority, RANK, SlidingBudget, WINDOW_MS } from '../../src/calls/budget.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { startService, until } from '../helper/service.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
-import { Limits } from '../../src/storage/limits-ledger.ts'
+import { Limits } from '../../src/storage/time-limits/time-limit-store.ts'
 import { freshUrl, open } from '../helper/engines.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { until } from '../helper/service.ts'

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { Limits } from '../../src/storage/limits-ledger.ts'
+import { Limits } from '../../src/storage/time-limits/time-limit-store.ts'
 import { open } from '../helper/engines.ts'
 import { until } from '../helper/service.ts'
 import { at, MINUTE, NOON, type Scene, startScene } from './warning-scene.ts'

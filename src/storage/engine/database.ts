@@ -1,0 +1,156 @@
+import { Kysely, PostgresDialect, SqliteDialect, sql } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { type Clock, shiftedClock } from '../../clock.ts'
+import type { Db, Engine, Tables } from '../schema.ts'
+import { migrations } from './migrations/index.ts'
+import { lockFile, NodeSqlite } from './node-sqlite.ts'
+
+export interface OpenDatabase {
+  engine: Engine
+  db: Db
+  /** The clock that everybody on this database agrees on. */
+  clock: Clock
+  /** Throws where what is written now would not be found again. */
+  verify(): void
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** `file:PATH` or `postgres://…` */
+  url: string
+  clock: Clock
+  /** Told of trouble on idle connections, which no query would otherwise report. */
+  onError?: (error: Error) => void
+}
+
+/**
+ * Opens and migrates. Rejects with DatabaseInUseError where another process has the SQLite file, and with the
+ * driver's error where PostgreSQL cannot be reached.
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
+  return options.url.startsWith('file:') ? openSqlite(options) : openPostgres(options)
+}
+
+async function openSqlite({ url, clock }: DatabaseOptions): Promise<OpenDatabase> {
+  const file = url.slice('file:'.length)
+  const lock = lockFile(file)
+  try {
+    const database = new NodeSqlite(file)
+    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) })
+    const close = async () => {
+      await db.destroy()
+      lock.release()
+    }
+    await migrate(db).catch(async (error) => {
+      await db.destroy()
+      throw error
+    })
+    return { engine: 'sqlite', db, clock, verify: () => database.verifyInPlace(), close }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const OFFSET_MEASURED_EVERY_MS = 60_000
+const POOL_SIZE = 10
+const CONNECT_TIMEOUT_MS = 5_000
+// The server gives up first; where it cannot be heard, a network that swallows packets must not hold anybody for ever.
+const STATEMENT_TIMEOUT_MS = 8_000
+const QUERY_TIMEOUT_MS = 10_000
+// Others hold a row for some ms. A writer that waits longer for one keeps everybody else's commit waiting.
+const LOCK_TIMEOUT_MS = 2_000
+// An index on a large table takes as long as it takes; what waits for its lock keeps out everybody who comes after it.
+const MIGRATION_LOCK_TIMEOUT_MS = 60_000
+
+async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<OpenDatabase> {
+  // Only here: a service on SQLite need not carry the driver in memory.
+  const { default: pg } = await import('pg')
+  // PostgreSQL's bigint comes as a string, since it may exceed a double; ours are epoch ms and counts, which never do.
+  const getTypeParser = (oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')
+  const common = {
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: 'curfew',
+  }
+  const migrating = new pg.Pool({ ...common, max: 1, lock_timeout: MIGRATION_LOCK_TIMEOUT_MS })
+  migrating.on('error', (error) => onError?.(error))
+  await migrateOn(new Kysely<Tables>({ dialect: new PostgresDialect({ pool: migrating }) }))
+  const pool = new pg.Pool({
+    ...common,
+    max: POOL_SIZE,
+    query_timeout: QUERY_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    types: { getTypeParser },
+  })
+  pool.on('error', (error) => onError?.(error))
+  // The pool hears only of its idle clients; one that breaks while it is used tells its query, and whoever listens here.
+  pool.on('connect', (client) => void client.on('error', (error) => onError?.(error)))
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  const stop = new AbortController()
+  const close = async () => {
+    stop.abort()
+    await db.destroy()
+  }
+  let offset = 0
+  const measure = async () => {
+    offset = await measureOffset(db, clock)
+  }
+  try {
+    await measure()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  void remeasure(measure, clock, stop.signal, onError)
+  const verify = () => {}
+  return { engine: 'postgres', db, clock: shiftedClock(clock, () => offset), verify, close }
+}
+
+async function remeasure(
+  measure: () => Promise<void>,
+  clock: Clock,
+  signal: AbortSignal,
+  onError?: (error: Error) => void,
+) {
+  while (!signal.aborted) {
+    await clock.sleep(OFFSET_MEASURED_EVERY_MS, signal)
+    if (!signal.aborted) await measure().catch((error) => onError?.(error))
+  }
+}
+
+/**
+ * How far PostgreSQL's clock is ahead of ours (ms), taking it to have answered half-way through the round trip. Of
+ * several round trips the shortest is believed: the first of a connection holds the connecting as well.
+ */
+async function measureOffset(db: Db, clock: Clock): Promise<number> {
+  let best = { took: Number.POSITIVE_INFINITY, offset: 0 }
+  for (let sample = 0; sample < 5; sample += 1) {
+    const before = clock.now()
+    const { rows } = await sql<{
+      now: number
+    }>`select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db)
+    const after = clock.now()
+    const offset = Math.round((rows[0]?.now ?? before) - (before + after) / 2)
+    if (after - before < best.took) best = { took: after - before, offset }
+  }
+  return best.offset
+}
+
+async function migrateOn(db: Db): Promise<void> {
+  try {
+    await migrate(db)
+  } finally {
+    await db.destroy()
+  }
+}
+
+// Kysely's migrator takes an advisory lock on PostgreSQL; on SQLite the file's lock is already ours.
+async function migrate(db: Db): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+  const { error } = await migrator.migrateToLatest()
+  if (error) throw error
+}

@@ -1,0 +1,112 @@
+import type { Change, Instruction } from '../../ending.ts'
+import { noteCancelled } from '../endings/change-log.ts'
+import { PENDING } from '../endings/pending.ts'
+import { putEndings } from '../endings/upserts.ts'
+import { InProgressError } from '../engine/errors.ts'
+import type { EndingRow, Trx } from '../schema.ts'
+import type { Closures } from '../time-limits/closures.ts'
+
+export type How = 'accepted' | 'replaced' | 'cancelled'
+/** Told of each ending that a change makes, moves or takes back. */
+type Note = (ending: EndingRow, how: How) => void
+
+interface Setting {
+  sender: string
+  now: number
+  warnMinutes: number[]
+  /** whether the sender keeps any room closed: if not, there is none to open */
+  holding: boolean
+  closures: Closures
+}
+
+/** Carries out one party's changes in their order; what several of them put is put together, as long as order allows. */
+export class Changes {
+  readonly #trx: Trx
+  readonly #setting: Setting
+  #waiting: Array<{ wish: Instruction; note: Note }> = []
+
+  constructor(trx: Trx, setting: Setting) {
+    this.#trx = trx
+    this.#setting = { ...setting }
+  }
+
+  /** @throws InProgressError where an ending that it is about is being carried out */
+  async apply(change: Change, note: Note): Promise<void> {
+    // First, so that what another hold stands for now is not taken back with its old subject.
+    if (this.#setting.holding) await this.#lift(change, note)
+    const taken = change.withdraw ? await this.#withdraw(change.withdraw, note) : undefined
+    this.#waiting.push(...change.put.map((wish) => ({ wish, note })))
+    if (change.close) await this.#close(change.close, taken?.id ?? null)
+    if (change.close || change.put.some(({ hold }) => hold)) this.#setting.holding = true
+  }
+
+  /** Puts what is still to be put. */
+  async flush(): Promise<void> {
+    const { now, warnMinutes, closures } = this.#setting
+    const waiting = this.#waiting
+    this.#waiting = []
+    const wishes = waiting.map(({ wish }) => wish)
+    for (const [i, answer] of (await putEndings(this.#trx, wishes, now, warnMinutes, closures)).entries()) {
+      if ('obstacle' in answer) throw new InProgressError('an ending is being carried out')
+      const { note } = waiting[i] as (typeof waiting)[number]
+      note(answer.ending, answer.replaced ? 'replaced' : 'accepted')
+      for (const ending of answer.takenBack ?? []) note(ending, 'cancelled')
+    }
+  }
+
+  async #withdraw(what: { key: string } | { subject: string }, note: Note): Promise<EndingRow | undefined> {
+    await this.flush()
+    const rows = await withdraw(this.#trx, this.#setting.sender, what, this.#setting.now)
+    for (const ending of rows) note(ending, 'cancelled')
+    return rows[0]
+  }
+
+  async #lift({ lift = [] }: Change, note: Note): Promise<void> {
+    const { sender, closures } = this.#setting
+    if (lift.length > 0) await this.flush()
+    for (const choice of lift) {
+      const { endings } = await closures.lift({ requestedBy: sender, ...choice }, sender)
+      for (const ending of endings) note(ending, 'cancelled')
+    }
+  }
+
+  /** Where nothing is ended now, the ending that was taken back is what the room is closed for. */
+  async #close(closures: NonNullable<Change['close']>, taken: string | null): Promise<void> {
+    const common = { requestedBy: this.#setting.sender, endingId: taken }
+    await this.#setting.closures.close(closures.map((closure) => ({ ...common, ...closure })))
+  }
+}
+
+/** Takes back that party's pending endings with that key or subject; all or none. */
+async function withdraw(
+  trx: Trx,
+  sender: string,
+  what: { key: string } | { subject: string },
+  now: number,
+): Promise<EndingRow[]> {
+  const [column, value] = 'key' in what ? (['key', what.key] as const) : (['subject', what.subject] as const)
+  const rows = await trx
+    .updateTable('endings')
+    .set((eb) => ({
+      state: 'cancelled',
+      finished_at: now,
+      claim: eb('claim', '+', 1),
+      claimed_until: null,
+    }))
+    .where('state', '=', PENDING)
+    .where('requested_by', '=', sender)
+    .where(column, '=', value)
+    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
+    .returningAll()
+    .execute()
+  const left = await trx
+    .selectFrom('endings')
+    .select('id')
+    .where('state', '=', PENDING)
+    .where('requested_by', '=', sender)
+    .where(column, '=', value)
+    .executeTakeFirst()
+  if (left) throw new InProgressError('an ending is being carried out')
+  await noteCancelled(trx, rows, sender, now)
+  return rows
+}

@@ -1,0 +1,244 @@
+import { EventEmitter } from 'node:events'
+import { DEFAULT, type RoomNames, type Rule, Rules, type SeenSession } from '../../time-limits/rules.ts'
+import type { Warning } from '../../time-limits/warnings.ts'
+import type { Caller } from '../endings/endings.ts'
+import { translated } from '../engine/errors.ts'
+import type { Ledger } from '../ledger.ts'
+import type { Db, EndingRow, Engine, HoldRow, SessionRow, TimeLimitRow, Trx, WarningRow } from '../schema.ts'
+import { Closures } from './closures.ts'
+import { findHold, holdOfEnding, isAnyInForce, listHolds } from './holds.ts'
+import { allFor, pendingFor, pendingLike, sessionsOf } from './in-force.ts'
+import { carryOn, noteChange, unfinishedChanges } from './rule-changes.ts'
+import {
+  deleteRule,
+  findRule,
+  isAnyRule,
+  listRules,
+  putRule,
+  type RuleChanged,
+  rulesNaming,
+} from './rules.ts'
+import type { Noticed } from './session-limits.ts'
+import { namesIn } from './session-names.ts'
+import { knownSession, noticeSessions } from './sessions.ts'
+import { claimSweep, requestSweep } from './sweeps.ts'
+import { roomsToWarn } from './warned-rooms.ts'
+import { finishWarning, markWarning, nextWarning, warningsOf } from './warnings.ts'
+
+// As many as somebody on call can take in.
+const MOST_HOLDS_SHOWN = 100
+
+/** A rule that was set or removed, and what that has done so far; `trouble` where it is still to be carried through. */
+export interface RuleChange {
+  changed: RuleChanged
+  noticed: Noticed[]
+  trouble?: unknown
+}
+
+/** The part of the ledger that is about time limits: rules, the sessions under them, warnings, and rooms kept closed. */
+export class Limits {
+  readonly #ledger: Ledger
+  readonly #db: Db
+  readonly #engine: Engine
+  readonly #byDefault: Rule | undefined
+  readonly #events = new EventEmitter()
+
+  constructor(ledger: Ledger, { db, engine }: { db: Db; engine: Engine }, byDefault: Rule | undefined) {
+    this.#ledger = ledger
+    this.#db = db
+    this.#engine = engine
+    this.#byDefault = byDefault
+  }
+
+  /** Tells `listener` that there may be more to look for than before. */
+  onChange(listener: () => void): void {
+    this.#events.on('change', listener)
+  }
+
+  async putRule(rule: Rule, caller: Caller) {
+    return this.#changeRules((trx, now) => putRule(trx, rule, caller, now))
+  }
+
+  async deleteRule(room: string, caller: Caller) {
+    return this.#changeRules((trx) => deleteRule(trx, room, caller))
+  }
+
+  findRule(room: string) {
+    return translated(findRule(this.#db, room))
+  }
+
+  listRules(after: string | undefined, limit: number) {
+    return translated(listRules(this.#db, after, limit))
+  }
+
+  /** See `noticeSessions`. By the rules as they are now: those from before a call may have been removed meanwhile. */
+  async notice(sessions: SeenSession[]): Promise<Noticed[]> {
+    return this.#announced(
+      await this.#ledger.write(async (trx, now) =>
+        noticeSessions(trx, this.#engine, sessions, await this.#rulesNaming(trx, sessions), now),
+      ),
+    )
+  }
+
+  /** What the configuration's default means for sessions that are known already: it may have changed since. */
+  async bringUpToDate(): Promise<void> {
+    await this.#ledger.write(async (trx, now) => {
+      await requestSweep(trx, now)
+      await noteChange(trx, DEFAULT, now)
+    })
+    await this.finishChanges()
+  }
+
+  /** What changes of rules have left to do: whoever began to carry them through was interrupted. */
+  async finishChanges(): Promise<Noticed[]> {
+    const noticed: Noticed[] = []
+    for (const room of await translated(unfinishedChanges(this.#db))) await this.#carryThrough(room, noticed)
+    return noticed
+  }
+
+  /** The rule that decides for a session; undefined for none and for the default. */
+  async ruleFor(session: SessionRow): Promise<TimeLimitRow | undefined> {
+    const names = namesIn(session)
+    const rule = (await translated(this.#rulesNaming(this.#db, [names]))).of(names)
+    return rule && this.findRule(rule.room)
+  }
+
+  /** The holds in force or to come on a session's room. */
+  holdsFor(session: SessionRow): Promise<HoldRow[]> {
+    const now = this.#ledger.clock.now()
+    return translated(listHolds(this.#db, now, undefined, MOST_HOLDS_SHOWN, namesIn(session)))
+  }
+
+  /** Whether there is a rule or a hold for which sessions have to be looked for; for the room of a UUID, where one is given. */
+  async isNeeded(roomId?: string): Promise<boolean> {
+    if (this.#byDefault) return true
+    const isHeld = () => isAnyInForce(this.#db, this.#ledger.clock.now(), roomId)
+    return translated(isAnyRule(this.#db, roomId).then((isRuled) => isRuled || isHeld()))
+  }
+
+  /** Takes the next sweep, if it is due. Returns when the next one is (epoch ms). */
+  claimSweep(everyMs: number): Promise<{ claimed: boolean; nextAt: number }> {
+    return this.#ledger.write((trx, now) => claimSweep(trx, now, everyMs))
+  }
+
+  /** The next sweep need not wait for its turn. */
+  async requestSweep(): Promise<void> {
+    await this.#ledger.write((trx, now) => requestSweep(trx, now))
+    this.#events.emit('change')
+  }
+
+  listHolds(before: string | undefined, limit: number) {
+    return translated(listHolds(this.#db, this.#ledger.clock.now(), before, limit))
+  }
+
+  holdOfEnding(id: string) {
+    return translated(holdOfEnding(this.#db, id))
+  }
+
+  /** Opens a room again; by its owner or an operator. `takenBack` are the endings that only this hold has asked for. */
+  async liftHold(
+    id: string,
+    caller: Caller,
+  ): Promise<{ hold: HoldRow; takenBack: EndingRow[] } | { obstacle: 'not-found' | 'forbidden' }> {
+    return this.#ledger.write(async (trx, now) => {
+      const hold = await findHold(trx, id)
+      if (!hold) return { obstacle: 'not-found' }
+      if (hold.requested_by !== caller.name && !caller.operator) return { obstacle: 'forbidden' }
+      const { holds, endings } = await new Closures(trx, now).lift({ id: hold.id }, caller.name)
+      return holds[0] ? { hold: holds[0], takenBack: endings } : { obstacle: 'not-found' }
+    })
+  }
+
+  nextWarning() {
+    return translated(nextWarning(this.#db))
+  }
+
+  markWarning() {
+    return this.#ledger.write((trx, now) => markWarning(trx, this.#engine, now))
+  }
+
+  finishWarning(ending: EndingRow, warning: Warning, result: WarningRow['result']) {
+    return this.#ledger.write((trx, now) => finishWarning(trx, ending, warning, result, now))
+  }
+
+  /** See `roomsToWarn`: which of the rooms may be told of it. */
+  roomsToWarn(ending: EndingRow, warning: Warning, rooms: string[]): Promise<string[]> {
+    return this.#ledger.write((trx, now) => roomsToWarn(trx, this.#engine, ending, warning, rooms, now))
+  }
+
+  /** The rooms of live sessions that are known by the friendly URL or external id that an ending names. */
+  async knownRooms(ending: EndingRow): Promise<string[]> {
+    const rows = await translated(sessionsOf(this.#db, ending))
+    return [...new Set(rows.flatMap((row) => ('room_id' in row && row.room_id) || []))]
+  }
+
+  warningsOf(id: string) {
+    return translated(warningsOf(this.#db, id))
+  }
+
+  knownSession(id: string): Promise<SessionRow | undefined> {
+    return translated(knownSession(this.#db, id))
+  }
+
+  /** The pending endings of a session, the one in force first. */
+  pendingFor(session: SessionRow | { id: string }): Promise<EndingRow[]> {
+    return translated(pendingFor(this.#db, session))
+  }
+
+  allFor(session: SessionRow | { id: string }, limit: number): Promise<EndingRow[]> {
+    return translated(allFor(this.#db, session, limit))
+  }
+
+  /** What is in force now for the sessions that an ending is about: those known, `seen`, and whoever comes to its room. */
+  async inForce(ending: EndingRow, seen?: SessionRow): Promise<EndingRow | undefined> {
+    return translated(
+      (async () => {
+        const sessions = seen ? [seen] : await sessionsOf(this.#db, ending)
+        const pending = await Promise.all([
+          pendingLike(this.#db, ending),
+          ...sessions.map((session) => pendingFor(this.#db, session)),
+        ])
+        return pending.flat().sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))[0]
+      })(),
+    )
+  }
+
+  async #rulesNaming(db: Db | Trx, rooms: RoomNames[]): Promise<Rules> {
+    const engine = db === this.#db ? undefined : this.#engine
+    return new Rules(await rulesNaming(db, rooms, this.#ledger.warnMinutes, engine), this.#byDefault)
+  }
+
+  async #changeRules(change: (trx: Trx, now: number) => Promise<RuleChanged>): Promise<RuleChange> {
+    const changed = await this.#ledger.write(async (trx, now) => {
+      const result = await change(trx, now)
+      if ('rule' in result) {
+        await noteChange(trx, result.rule.room, now)
+        // Sessions that began before the rule are found by the next sweep, which need not wait for its turn.
+        await requestSweep(trx, now)
+      }
+      return result
+    })
+    if ('obstacle' in changed) return { changed, noticed: [] }
+    // The rule is what was asked for, and it is stored; what it means is taken up again by whoever listens.
+    const noticed: Noticed[] = []
+    const trouble: unknown = await this.#carryThrough(changed.rule.room, noticed).catch((error) => error)
+    this.#events.emit('change')
+    return { changed, noticed, ...(trouble === undefined ? {} : { trouble }) }
+  }
+
+  /** To every session that is known to be live in the room, each page with how far that is in a transaction of its own. */
+  async #carryThrough(room: string, noticed: Noticed[]): Promise<void> {
+    for (let isDone = false; !isDone; ) {
+      const page = await this.#ledger.write((trx, now) =>
+        carryOn(trx, this.#engine, room, (sessions) => this.#rulesNaming(trx, sessions.map(namesIn)), now),
+      )
+      noticed.push(...this.#announced(page.noticed))
+      isDone = page.isDone
+    }
+  }
+
+  #announced(noticed: Noticed[]): Noticed[] {
+    for (const { ending } of noticed) this.#ledger.announce(ending)
+    return noticed
+  }
+}
