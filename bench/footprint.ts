@@ -41,6 +41,6 @@ async function fill(url: string): Promise<void> {
   const ledger = new Ledger(database)
   const dueAt = systemClock.now() + 86_400_000
   for (let i = 0; i < PENDING; i += 1000)
-    await Promise.all(Array.from({ length: 1000 }, (_, j) => ledger.put(wish({ dueAt: dueAt + i + j }))))
+    await Promise.all(Array.from({ length: 1000 }, (_, j) => ledger.store(wish({ dueAt: dueAt + i + j }))))
   await database.close()
 }

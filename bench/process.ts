@@ -12,6 +12,8 @@ const NODE_COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/curfew'
 const LOOK_EVERY_MS = 5
 
 export interface Measured {
+  /** a service that knows neither keys nor bodies */
+  isPeer: boolean
   url: string
   pid: number
   end(signal: NodeJS.Signals): Promise<void>
@@ -21,13 +23,17 @@ export interface Measured {
  * A Curfew process whose log goes to a file: were it a pipe to the program that measures, reading it would take from
  * what is measured. Resolves when it is ready.
  */
-export async function startMeasured(env: Record<string, string>, openFiles?: number): Promise<Measured> {
+export async function startMeasured(
+  env: Record<string, string>,
+  openFiles?: number,
+  server?: string,
+): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
   const file = join(folder, 'log')
   const log = openSync(file, 'w')
   // A shell that becomes the process, with the limit that was asked for.
   const limit = openFiles === undefined ? '' : `ulimit -n ${openFiles}; `
-  const child = spawn('/bin/sh', ['-c', `${limit}exec "$0" "$1"`, process.execPath, SERVER], {
+  const child = spawn('/bin/sh', ['-c', `${limit}exec "$0" "$1"`, process.execPath, server ?? SERVER], {
     cwd: '/',
     env: { PATH: process.env.PATH, NODE_COMPILE_CACHE, ...env, LOG_LEVEL: 'info' },
     stdio: ['ignore', log, log],
@@ -41,7 +47,7 @@ export async function startMeasured(env: Record<string, string>, openFiles?: num
   }
   for (;;) {
     const url = /"address":"(http:[^"]+)"/.exec(readFileSync(file, 'utf8'))?.[1]
-    if (url) return { url, pid: child.pid as number, end }
+    if (url) return { url, pid: child.pid as number, end, isPeer: server?.endsWith('peer.ts') ?? false }
     if (child.exitCode !== null) throw new Error(readFileSync(file, 'utf8'))
     await pause(LOOK_EVERY_MS)
   }

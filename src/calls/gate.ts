@@ -108,11 +108,17 @@ export class CallGate {
     if (!first) return []
     const asking = this.#refusal !== undefined || this.#breaker.isOpen
     this.#asks()
-    const permits = [first]
-    while (!asking && !first.forUrgentOnly && permits.length < most) {
-      const next = this.#budget.takeAtOnce()
-      if (!next) break
-      permits.push(next)
+    return asking || first.forUrgentOnly ? [first] : [first, ...this.takeAtOnce(most - 1)]
+  }
+
+  /** Permits for up to `most` first calls that may leave this moment; none where one has to ask or to wait. */
+  takeAtOnce(most: number): Permit[] {
+    const permits: Permit[] = []
+    if (this.#refusal !== undefined || this.#breaker.isOpen) return permits
+    while (permits.length < most) {
+      const permit = this.#budget.takeAtOnce()
+      if (!permit) break
+      permits.push(permit)
     }
     return permits
   }

@@ -71,6 +71,10 @@ interface Asked<T> {
   read: (body: string) => T
 }
 
+// Made once, for an error takes its stack down.
+const GIVEN_UP = new Error('given up')
+const TOO_LARGE = new Error('too large')
+
 const PAGE = 100
 // More live sessions than that in one room, or in a team, there are not: such a list has no end.
 const MOST_PAGES = { room: 10, team: 200 }
@@ -230,21 +234,27 @@ export class DigitalSamba {
   }
 
   async #request<T>({ method, path, query, json, read }: Asked<T>, signal: AbortSignal) {
-    const tooLarge = new AbortController()
+    const own = new AbortController()
+    // AbortSignal.any would hang one more signal on one that lives long, with every call.
+    const cut = () => own.abort(GIVEN_UP)
+    signal.addEventListener('abort', cut, { once: true })
+    if (signal.aborted) cut()
     const request = this.#got(path, {
       method,
       ...(query ? { searchParams: query } : {}),
       ...(json ? { json } : {}),
-      signal: AbortSignal.any([signal, tooLarge.signal]),
+      signal: own.signal,
     })
     request.on('downloadProgress', ({ transferred }) => {
-      if (transferred > LARGEST_ANSWER_BYTES) tooLarge.abort()
+      if (transferred > LARGEST_ANSWER_BYTES) own.abort(TOO_LARGE)
     })
-    const { statusCode, headers, body }: Received = await request.catch((error: unknown) => {
-      if (tooLarge.signal.aborted) throw new MalformedAnswerError('answered more than 1 MiB')
-      if (signal.aborted) throw new AbortedCallError('given up before it was answered')
-      throw error
-    })
+    const { statusCode, headers, body }: Received = await request
+      .catch((error: unknown) => {
+        if (own.signal.reason === TOO_LARGE) throw new MalformedAnswerError('answered more than 1 MiB')
+        if (own.signal.aborted) throw new AbortedCallError('given up before it was answered')
+        throw error
+      })
+      .finally(() => signal.removeEventListener('abort', cut))
     // Packed, though nobody asked for that: got leaves it as bytes.
     if (typeof body !== 'string')
       throw new MalformedAnswerError('answered in an encoding that was not asked for', { status: statusCode })

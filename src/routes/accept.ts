@@ -21,7 +21,7 @@ export async function accept(
 ): Promise<Ending> {
   const { ledger, limits, waiting } = request.server
   const wish = instruction(request.caller.name, target, body, ledger.clock.now())
-  const answer = endingOf(await ledger.put(wish, idempotentRequest(request)))
+  const answer = endingOf(await ledger.store(wish, idempotentRequest(request)))
   const { ending, replayed, replaced, takenBack = [] } = answer
   const seconds = preferredWait(request)
   // Before anything else is waited for: it could be over by then, and is told of once.

@@ -1,4 +1,4 @@
-import { EventEmitter, once as onceEmitted } from 'node:events'
+import { EventEmitter } from 'node:events'
 import type { Clock } from '../clock.ts'
 import type { EventMeaning, Instruction } from '../ending.ts'
 import { callsSince, endRefusal, loadControl, setControl } from './control.ts'
@@ -36,11 +36,12 @@ import {
 } from './endings/endings.ts'
 import { hastenRetries } from './endings/hasten.ts'
 import { type IdempotentRequest, withIdempotency } from './endings/idempotency.ts'
-import { putEndings, type Stored } from './endings/upserts.ts'
-import { Together } from './engine/batcher.ts'
+import { type Starter, Starts } from './endings/starts.ts'
+import { recordSuccesses } from './endings/successes.ts'
+import { type Stored, type Upsert, upsertEndings, upserts } from './endings/upserts.ts'
 import type { OpenDatabase } from './engine/database.ts'
-import { InProgressError, isUniqueViolation, StorageError, translated } from './engine/errors.ts'
-import { type CommitOptions, Commits } from './engine/group-commit.ts'
+import { InProgressError, isUniqueViolation, translated } from './engine/errors.ts'
+import { type Batched, type CommitOptions, GroupCommit } from './engine/group-commit.ts'
 import { applyEvents, type EventResult } from './events/events.ts'
 import { PRUNED_AT_ONCE, PRUNING } from './prune.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
@@ -48,6 +49,19 @@ import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
 // An attempt takes seconds at most where Digital Samba answers; whoever sent the events can wait for that.
 const WAIT_FOR_PROGRESS_MS = 5_000
 const LOOK_AGAIN_MS = 50
+// Somebody who replaces what he has just asked for waits for one call at most.
+const SOON_MS = 2_000
+const CHANGED = new Error('something has changed')
+
+const CLAIMS: Batched<{ limit: number; now: number; until: number; options: ClaimOptions }, EndingRow[]> = {
+  run: async (trx, all) => {
+    const claimed: EndingRow[][] = []
+    for (const { limit, now, until, options } of all)
+      claimed.push(await claimEndings(trx, limit, now, until, options))
+    return claimed
+  },
+  isOneStatement: (all) => all.length === 1,
+}
 
 /** What became of a request to store or change an ending. */
 export type Answer =
@@ -64,11 +78,9 @@ export class Ledger {
   readonly warnMinutes: number[]
   readonly #db: Db
   readonly #engine: Engine
-  readonly #commits: Commits
-  readonly #puts = new Together<Instruction, Stored>(
-    (take) => this.write((trx, now) => putEndings(trx, take(), now, this.warnMinutes)),
-    (error) => !(error instanceof StorageError),
-  )
+  readonly #commits: GroupCommit
+  readonly #upserts: Batched<Upsert, Stored>
+  #starter: Starter | undefined
   readonly #events = new EventEmitter().setMaxListeners(0)
 
   constructor(
@@ -79,16 +91,34 @@ export class Ledger {
     this.#db = db
     this.#engine = engine
     this.clock = clock
-    this.#commits = new Commits(db, verify)
+    this.#commits = new GroupCommit(db, verify)
+    this.#upserts = upserts(clock, warnMinutes)
   }
 
-  /** Stores an ending, or replaces the pending one of the same party and key. */
-  async put(wish: Instruction, request?: IdempotentRequest): Promise<Answer> {
-    if (request)
-      return this.#change(request, async (trx, now) =>
-        first(await putEndings(trx, [wish], now, this.warnMinutes)),
-      )
-    return this.#announced(await this.#puts.add(wish))
+  /** From now on, what is due when it is stored may be begun at once: see `Starter`. */
+  startWith(starter: Starter): void {
+    this.#starter = starter
+  }
+
+  /**
+   * Stores an ending, or replaces the pending one of the same party and key; where that one is being carried out, it
+   * waits a moment for it.
+   */
+  async store(instruction: Instruction, request?: IdempotentRequest): Promise<Answer> {
+    return this.#inProgressWaited(instruction.requestedBy, this.#starter ? SOON_MS : 0, async (starts) => {
+      const claimedUntil = starts.claimFor(instruction)
+      const upsert = { instruction, claimedUntil }
+      const answer = request
+        ? await this.write((trx, now) =>
+            withIdempotency(trx, request, now, async () =>
+              first(await upsertEndings(trx, [upsert], now, this.warnMinutes)),
+            ),
+          )
+        : await translated(this.#commits.add(this.#upserts, upsert))
+      if ('ending' in answer && !('replayed' in answer)) starts.begin(answer.ending)
+      if ('obstacle' in answer && answer.obstacle === 'in-progress') return undefined
+      return this.#announced(answer)
+    }).then((answer) => answer ?? { obstacle: 'in-progress' })
   }
 
   move(id: string, caller: Caller, to: Move, request?: IdempotentRequest): Promise<Answer> {
@@ -130,7 +160,8 @@ export class Ledger {
 
   /** See `claimEndings`. */
   claim(limit: number, leaseMs: number, options: ClaimOptions = {}): Promise<EndingRow[]> {
-    return this.write((trx, now) => claimEndings(trx, this.#engine, limit, now, now + leaseMs, options))
+    const now = this.clock.now()
+    return translated(this.#commits.add(CLAIMS, { limit, now, until: now + leaseMs, options }))
   }
 
   /** What waits for another attempt is tried now. Returns how many endings that were. */
@@ -154,11 +185,14 @@ export class Ledger {
     return translated(nextAttemptAt(this.#db))
   }
 
-  /** See `recordAttempt`: undefined where the report came too late to change the ending. */
+  /** Writes down what an attempt came to: undefined where the report came too late to change the ending. */
   async record(claimed: EndingRow, calls: Call[], transition: Transition): Promise<EndingRow | undefined> {
-    const ending = await this.write((trx, now) => recordAttempt(trx, claimed, calls, transition, now), {
-      order: claimed.id,
-    })
+    const isSuccess = transition.to === 'ended' && transition.outcome === 'ended'
+    const ending = isSuccess
+      ? await translated(this.#commits.add(recordSuccesses, { claimed, calls, now: this.clock.now() }))
+      : await this.write((trx, now) => recordAttempt(trx, claimed, calls, transition, now), {
+          order: claimed.id,
+        })
     if (ending) this.announce(ending)
     return ending
   }
@@ -168,34 +202,57 @@ export class Ledger {
    * `in-progress` where an ending that they are about was being carried out all the while.
    */
   async events(sender: string, events: EventMeaning[]): Promise<EventResult[] | { obstacle: 'in-progress' }> {
-    const until = this.clock.now() + WAIT_FOR_PROGRESS_MS
-    for (;;) {
-      // Before the attempt, so that what changes right after it is not missed.
-      const { changed, stop } = this.#nextChange(sender)
-      try {
-        const results = await this.write(
-          (trx, now) => applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes),
-          { isLong: events.length > 1 },
-        )
-        for (const { ending } of results.flatMap((result) => result.changed)) this.announce(ending)
-        return results
-      } catch (error) {
-        if (!(error instanceof InProgressError)) throw error
-        if (this.clock.now() >= until) return { obstacle: 'in-progress' }
-        await Promise.race([changed, this.clock.sleep(LOOK_AGAIN_MS)])
-      } finally {
-        stop()
+    // Of several, a later one may take back what an earlier one asks for.
+    const isAlone = events.length === 1
+    const results = await this.#inProgressWaited(sender, WAIT_FOR_PROGRESS_MS, async (starts) => {
+      const claimFor = isAlone ? (one: Instruction) => starts.claimFor(one) : undefined
+      const all = await this.write(
+        (trx, now) => applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes, claimFor),
+        { isLong: !isAlone },
+      ).catch(unlessInProgress)
+      for (const { ending } of all?.flatMap((result) => result.changed) ?? []) {
+        starts.begin(ending)
+        this.announce(ending)
       }
+      return all
+    })
+    return results ?? { obstacle: 'in-progress' }
+  }
+
+  /** Tries until it is done, for as long (ms) as an ending of that party that it is about is being carried out. */
+  async #inProgressWaited<T>(
+    party: string,
+    mostMs: number,
+    attempt: (starts: Starts) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const until = this.clock.now() + mostMs
+    for (;;) {
+      const starts = new Starts(this.#starter, this.clock)
+      // Before the attempt, so that what changes right after it is not missed.
+      let changed = false
+      const onChange = () => {
+        changed = true
+      }
+      this.#events.once(`changed:${party}`, onChange)
+      try {
+        const done = await attempt(starts)
+        if (done !== undefined) return done
+      } finally {
+        starts.giveBack()
+        this.#events.off(`changed:${party}`, onChange)
+      }
+      if (this.clock.now() >= until) return undefined
+      if (!changed) await this.#nextChange(party)
     }
   }
 
-  /** Resolves when an ending of that party is changed by this process; another replica's word does not reach it. */
-  #nextChange(party: string): { changed: Promise<unknown>; stop: () => void } {
-    const either = new AbortController()
-    const changed = onceEmitted(this.#events, `changed:${party}`, { signal: either.signal }).catch(
-      () => undefined,
-    )
-    return { changed, stop: () => either.abort() }
+  /** Resolves when an ending of that party is changed by this process, or in a moment: another replica's may be. */
+  async #nextChange(party: string): Promise<void> {
+    const over = new AbortController()
+    const onChange = () => over.abort(CHANGED)
+    this.#events.once(`changed:${party}`, onChange)
+    await this.clock.sleep(LOOK_AGAIN_MS, over.signal)
+    this.#events.off(`changed:${party}`, onChange)
   }
 
   /** `session` was seen not to be live. Returns the endings that are confirmed or over by it. */
@@ -314,14 +371,20 @@ export class Ledger {
     this.#events.emit(`changed:${ending.requested_by}`)
     if (ending.warn_at !== null) this.#events.emit('warning', ending.warn_at)
     if (ending.confirm_at !== null) this.#events.emit('unconfirmed', ending.confirm_at)
-    if (ending.state === 'pending') this.#events.emit('work', ending.next_attempt_at)
-    else this.#events.emit('finished', ending)
+    if (ending.state === 'pending') {
+      // Whoever has claimed it carries it out.
+      if (ending.claimed_until === null) this.#events.emit('work', ending.next_attempt_at)
+    } else this.#events.emit('finished', ending)
   }
 
   /** One transaction, shared with what arrives at the same time; for the parts of the ledger that have their own files. */
   write<T>(work: (trx: Trx, now: number) => Promise<T>, options?: CommitOptions): Promise<T> {
     return translated(this.#commits.run((trx) => work(trx, this.clock.now()), options))
   }
+}
+
+function unlessInProgress(error: unknown): undefined {
+  if (!(error instanceof InProgressError)) throw error
 }
 
 function first([answer]: Stored[]): Stored {

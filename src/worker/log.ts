@@ -4,7 +4,10 @@ import type { EndingRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 import type { AttemptReport } from './attempt.ts'
 
-/** One wide line for each end call, or one for an attempt that came to none; and one where the ending is over. */
+/**
+ * One wide line for each end call, or one for an attempt that came to none. The last of an attempt that ends its ending
+ * says so (`state`, `outcome`); one that fails for good has a line of its own, at `error`.
+ */
 export function logAttempt(
   log: Logger,
   ending: EndingRow,
@@ -15,13 +18,18 @@ export function logAttempt(
   const about = { ...fields(ending), attempt: ending.attempt + 1 }
   const nextAttemptAt = transition.to === 'pending' ? formatTime(transition.nextAttemptAt) : null
   const why = 'why' in conclusion ? conclusion.why : undefined
-  for (const call of calls)
-    log[levelOf(call)]({ ...about, ...callFields(ending, call), nextAttemptAt }, 'ending.attempted')
-  if (calls.length === 0 && why !== undefined)
-    log.warn({ ...about, session: null, result: conclusion.kind, why, nextAttemptAt }, 'ending.attempted')
+  const isOver = after?.state === 'ended'
+  const over = isOver && { state: after.state, outcome: after.outcome, ...spared(leftAlone) }
+  for (const call of calls) {
+    const line = { ...about, ...callFields(ending, call), nextAttemptAt }
+    log[levelOf(call)](over && call === calls.at(-1) ? { ...line, ...over } : line, 'ending.attempted')
+  }
+  if (calls.length === 0 && (why !== undefined || over))
+    log[over ? 'info' : 'warn'](
+      { ...about, session: null, result: conclusion.kind, why, nextAttemptAt, ...over },
+      'ending.attempted',
+    )
   if (!after) log.warn({ ...about, conclusion: conclusion.kind }, 'ending.report_too_late')
-  else if (after.state === 'ended')
-    log.info({ ...about, outcome: after.outcome, ...spared(leftAlone) }, 'ending.ended')
   else if (after.state === 'failed')
     log.error({ ...about, failure: after.failure, why, ...spared(leftAlone) }, 'ending.failed')
 }

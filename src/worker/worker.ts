@@ -3,6 +3,7 @@ import { type Permit, type Priority, RANK } from '../calls/budget.ts'
 import type { CallGate } from '../calls/gate.ts'
 import { type Clock, sleepUntil } from '../clock.ts'
 import type { DigitalSamba } from '../digital-samba/client.ts'
+import type { Start, Starter } from '../storage/endings/starts.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { type AttemptReport, attempt } from './attempt.ts'
@@ -33,10 +34,18 @@ const LOOK_AGAIN_MS = 10_000
 const AFTER_TROUBLE_MS = 1000
 // While every slot is taken: one whose attempt waits for the budget is an urgent ending's.
 const BLOCKED_LOOK_MS = 1000
-const TOO_LONG = 'too long'
+const TOO_LONG = new Error('too long')
 
-/** Carries endings out: sleeps until the next is due, claims as many as there are slots and budget for, attempts them. */
-export class Worker {
+// Making an AbortSignal's own reason costs as much as a statement, for its stack is taken down.
+const WOKEN = new Error('woken')
+const DONE = new Error('done')
+const CUT_SHORT = new Error('cut short')
+
+/**
+ * Carries endings out: sleeps until the next is due, claims as many as there are slots and budget for, attempts them.
+ * What is due when it is stored, it begins without looking for it.
+ */
+export class Worker implements Starter {
   readonly #options: WorkerOptions
   readonly #clock: Clock
   readonly #random: () => number
@@ -45,8 +54,9 @@ export class Worker {
   #blocked = 0
   /** Aborts when the worker is to begin nothing more. */
   readonly #stopping = new AbortController()
-  /** Aborts when what is running is to be cut short. */
-  readonly #cutting = new AbortController()
+  /** What is running, each to be cut short by itself or with all others. */
+  readonly #cuts = new Set<AbortController>()
+  #isCutting = false
   #wake = new AbortController()
   /** Work for later than this (epoch ms) need not wake it: it is up by then. */
   #sleepsUntil = Number.POSITIVE_INFINITY
@@ -62,23 +72,54 @@ export class Worker {
     const { ledger, gate } = this.#options
     const stopListening = ledger.onWork((at) => {
       gate.endsDueAt = Math.min(gate.endsDueAt, at)
-      if (at <= this.#clock.now() || at < this.#sleepsUntil) this.#wake.abort()
+      if (at <= this.#clock.now() || at < this.#sleepsUntil) this.#wakeUp()
     })
+    ledger.startWith(this)
     this.#loop = this.#run().finally(stopListening)
+  }
+
+  /** A slot and a call for what is due when it is stored; none where something else may be due before it. */
+  reserve(): Start | undefined {
+    const isIdle = this.#clock.now() < this.#sleepsUntil && Number.isFinite(this.#sleepsUntil)
+    if (!isIdle || this.#wake.signal.aborted || this.#stopping.signal.aborted) return undefined
+    if (this.#running.size >= this.#options.maxConcurrent) return undefined
+    const [permit] = this.#options.gate.takeAtOnce(1)
+    if (!permit) return undefined
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#running.add(promise)
+    const free = () => {
+      this.#running.delete(promise)
+      resolve()
+    }
+    return {
+      claimedUntil: this.#clock.now() + this.#leaseMs,
+      begin: (ending) => void this.#carriedOut(ending, permit, ending.claimed_until as number).finally(free),
+      giveBack: () => {
+        permit.giveBack()
+        free()
+        // It may have kept the loop from a slot.
+        this.#wakeUp()
+      },
+    }
   }
 
   /** Begins nothing more, lets what is running finish for `graceMs`, then cuts it short and gives it back. */
   async stop(graceMs: number): Promise<void> {
-    this.#stopping.abort()
-    this.#wake.abort()
+    this.#stopping.abort(CUT_SHORT)
+    this.#wakeUp()
     // The loop may still be claiming; what it began before it saw the stop is waited for as well.
     const finished = Promise.resolve(this.#loop).then(() => Promise.all(this.#running))
     const grace = new AbortController()
     const until = this.#clock.now() + graceMs
     await Promise.race([finished, sleepUntil(this.#clock, until, grace.signal)])
-    grace.abort()
-    this.#cutting.abort()
+    grace.abort(DONE)
+    this.#isCutting = true
+    for (const cut of this.#cuts) cut.abort(CUT_SHORT)
     await finished
+  }
+
+  #wakeUp(): void {
+    if (!this.#wake.signal.aborted) this.#wake.abort(WOKEN)
   }
 
   async #run(): Promise<void> {
@@ -92,13 +133,21 @@ export class Worker {
     }
   }
 
-  /** One turn: a slot, then something due, then budget for it, and only then the claim. */
+  /** One turn: a slot, budget, and the claim of what is due; where it has to wait for budget, it looks for whom first. */
   async #turn(): Promise<void> {
     const { ledger, gate, maxConcurrent } = this.#options
     this.#wake = new AbortController()
     if (this.#stopping.signal.aborted) return
     // After a refusal a single call asks whether the credentials work, so nothing else may be on its way.
     const free = (gate.refused ? 1 : maxConcurrent) - this.#running.size
+    const atOnce = free > 0 ? gate.takeAtOnce(free) : []
+    if (atOnce.length > 0) {
+      const claimed = await this.#claim(atOnce)
+      // There may be more.
+      if (claimed === atOnce.length) gate.endsDueAt = this.#clock.now()
+      else await this.#sleep(await ledger.nextAttemptAt())
+      return
+    }
     if (free + this.#blocked <= 0) return this.#untilFree()
     const due = await ledger.firstDue()
     if (!due) return this.#sleep(await ledger.nextAttemptAt())
@@ -113,7 +162,7 @@ export class Worker {
     const { signal } = this.#wake
     const lookAgain = sleepUntil(this.#clock, this.#clock.now() + BLOCKED_LOOK_MS, signal)
     await Promise.race([...this.#running, lookAgain])
-    this.#wake.abort()
+    this.#wakeUp()
   }
 
   async #sleep(next: number | undefined): Promise<void> {
@@ -124,10 +173,15 @@ export class Worker {
     this.#sleepsUntil = Number.POSITIVE_INFINITY
   }
 
-  async #claim(permits: Permit[]): Promise<void> {
+  get #leaseMs(): number {
+    return LONGEST_ATTEMPT_MS + this.#options.callTimeoutMs + LEASE_MARGIN_MS
+  }
+
+  /** Begins up to as many as there are permits, and returns how many they were. */
+  async #claim(permits: Permit[]): Promise<number> {
     const unused = new Set(permits)
     try {
-      const leaseMs = LONGEST_ATTEMPT_MS + this.#options.callTimeoutMs + LEASE_MARGIN_MS
+      const leaseMs = this.#leaseMs
       const urgentOnly = permits.some(({ forUrgentOnly }) => forUrgentOnly)
       const { ledger, gate } = this.#options
       const which = { urgentOnly, retriesLast: gate.isTroubled }
@@ -137,19 +191,21 @@ export class Worker {
         unused.delete(permit)
         this.#begin(ending, permit, this.#clock.now() + leaseMs)
       }
+      return claimed.length
     } finally {
       for (const permit of unused) permit.giveBack()
     }
   }
 
   #begin(ending: EndingRow, permit: Permit, leaseUntil: number): void {
-    const running = this.#carryOut(ending, permit, leaseUntil)
-      .catch((error) => this.#options.log.error({ err: error, ending: ending.id }, 'worker.trouble'))
-      .finally(() => {
-        permit.giveBack()
-        this.#running.delete(running)
-      })
+    const running = this.#carriedOut(ending, permit, leaseUntil).finally(() => this.#running.delete(running))
     this.#running.add(running)
+  }
+
+  #carriedOut(ending: EndingRow, permit: Permit, leaseUntil: number): Promise<void> {
+    return this.#carryOut(ending, permit, leaseUntil)
+      .catch((error) => this.#options.log.error({ err: error, ending: ending.id }, 'worker.trouble'))
+      .finally(() => permit.giveBack())
   }
 
   async #carryOut(ending: EndingRow, permit: Permit, leaseUntil: number): Promise<void> {
@@ -157,19 +213,21 @@ export class Worker {
     const cut = new AbortController()
     const progress = { isWaiting: false }
     const beganAt = this.#clock.now()
-    this.#cutting.signal.addEventListener('abort', () => cut.abort(), { signal: done.signal })
+    this.#cuts.add(cut)
+    if (this.#isCutting) cut.abort(CUT_SHORT)
     void sleepUntil(this.#clock, beganAt + LONGEST_ATTEMPT_MS, done.signal).then(() =>
       // One that waits for the budget is given back as it is: nothing has failed.
-      cut.abort(progress.isWaiting ? undefined : TOO_LONG),
+      done.signal.aborted ? undefined : cut.abort(progress.isWaiting ? CUT_SHORT : TOO_LONG),
     )
     try {
       const report = tooLong(await this.#attempt(ending, permit, cut.signal, progress), cut.signal)
       if (report.defect !== undefined)
         this.#options.log.error({ err: report.defect, ending: ending.id }, 'worker.trouble')
-      await this.#record(ending, report, beganAt, leaseUntil)
-      await this.#spread(report)
+      await this.#record(ending, report, beganAt, leaseUntil, cut.signal)
+      await this.#completeOtherEndings(report)
     } finally {
-      done.abort()
+      this.#cuts.delete(cut)
+      done.abort(DONE)
     }
   }
 
@@ -181,12 +239,11 @@ export class Worker {
   ): Promise<AttemptReport> {
     const { digitalSamba, gate, listing } = this.#options
     let held: Permit | undefined = first
-    const either = AbortSignal.any([signal, this.#stopping.signal])
     const next = async () => {
       progress.isWaiting = true
       this.#blocked += 1
       try {
-        return await gate.permit(priorityOf(ending), either)
+        return await gate.permit(priorityOf(ending), AbortSignal.any([signal, this.#stopping.signal]))
       } finally {
         this.#blocked -= 1
         progress.isWaiting = false
@@ -202,7 +259,7 @@ export class Worker {
   }
 
   /** A session that was seen to be over already is over for whoever else was to end it. */
-  async #spread({ calls }: AttemptReport): Promise<void> {
+  async #completeOtherEndings({ calls }: AttemptReport): Promise<void> {
     const { ledger, log } = this.#options
     const over = calls.filter(({ result }) => result === 'already_ended')
     for (const session of new Set(over.map((call) => call.session)))
@@ -215,6 +272,7 @@ export class Worker {
     report: AttemptReport,
     beganAt: number,
     leaseUntil: number,
+    signal: AbortSignal,
   ): Promise<void> {
     const { ledger, gate, log, retryForMs } = this.#options
     // What failed before Digital Samba answered again is tried at once, as all that waited is.
@@ -227,8 +285,8 @@ export class Worker {
         return logAttempt(log, ending, report, transition, after)
       } catch (error) {
         log.error({ err: error, ending: ending.id }, 'ending.not_recorded')
-        if (this.#cutting.signal.aborted || this.#clock.now() + AFTER_TROUBLE_MS > leaseUntil) throw error
-        await this.#clock.sleep(AFTER_TROUBLE_MS, this.#cutting.signal)
+        if (this.#isCutting || this.#clock.now() + AFTER_TROUBLE_MS > leaseUntil) throw error
+        await this.#clock.sleep(AFTER_TROUBLE_MS, signal)
       }
     }
   }

@@ -27,7 +27,7 @@ export function stored(answer: Answer): EndingRow {
 }
 
 export async function put(ledger: Ledger, more: Partial<Instruction> = {}): Promise<EndingRow> {
-  return stored(await ledger.put(wish(more)))
+  return stored(await ledger.store(wish(more)))
 }
 
 export async function claimOne(ledger: Ledger, leaseMs = 60_000): Promise<EndingRow> {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { Commits } from '../../src/storage/engine/group-commit.ts'
+import { GroupCommit } from '../../src/storage/engine/group-commit.ts'
 import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { put } from '../helper/wishes.ts'
@@ -10,7 +10,7 @@ onEveryEngine(
   "what arrives together shares a commit, and one's violation is not another's",
   async (t, url) => {
     const { db, ledger } = await open(t, url, new ManualClock(1000))
-    const commits = new Commits(db)
+    const commits = new GroupCommit(db)
     const { id } = await put(ledger)
     const control = (until: number) =>
       commits.run((trx) =>
@@ -39,7 +39,7 @@ onEveryEngine(
 
 onEveryEngine(t, 'nobody is told before the commit, and what cannot begin is told to all', async (t, url) => {
   const { db, ledger, close } = await open(t, url, new ManualClock(1000))
-  const commits = new Commits(db)
+  const commits = new GroupCommit(db)
   const { id } = await put(ledger)
   const first = commits.run((trx) =>
     trx.updateTable('endings').set({ reason: 'a' }).where('id', '=', id).execute(),
@@ -60,7 +60,7 @@ onEveryEngine(t, 'nobody is told before the commit, and what cannot begin is tol
 
 onEveryEngine(t, 'long work keeps nobody waiting for more than one piece of it', async (t, url) => {
   const { db } = await open(t, url, new ManualClock(1000))
-  const commits = new Commits(db)
+  const commits = new GroupCommit(db)
   const done: string[] = []
   const long = async () => {
     // Longer than a commit may take: what is behind it has to have one of its own.
@@ -78,7 +78,7 @@ onEveryEngine(t, 'long work keeps nobody waiting for more than one piece of it',
 
 onEveryEngine(t, 'work of one commit is done in its order, whoever came first', async (t, url) => {
   const { db } = await open(t, url, new ManualClock(1000))
-  const commits = new Commits(db)
+  const commits = new GroupCommit(db)
   const done: string[] = []
   const run = (order?: string) =>
     commits.run(async () => void done.push(order ?? 'none'), order ? { order } : {})

@@ -170,7 +170,7 @@ onEveryEngine(t, 'an owner changes an ending only while nobody carries it out', 
   const claimed = await claimOne(ledger, 100)
   t.same(await ledger.cancel(id, BOOKING), { obstacle: 'in-progress' })
   t.same(await ledger.move(id, BOOKING, 5000), { obstacle: 'in-progress' })
-  t.same(await ledger.put(wish({ key: 'k' })), { obstacle: 'in-progress' })
+  t.same(await ledger.store(wish({ key: 'k' })), { obstacle: 'in-progress' })
   await clock.advance(100)
   t.match(await ledger.move(id, BOOKING, 5000), {
     ending: { due_at: 5000, next_attempt_at: 5000, claimed_until: null },

@@ -160,8 +160,8 @@ t.test('never more calls at a time than are allowed', async (t) => {
   const alone = Array.from({ length: 40 }, () => sandbox.startSession({ room: sandbox.createRoom().id }).id)
   const dueAt = Date.now()
   await Promise.all([
-    ...rooms.map(({ room }) => app.ledger.put(wish({ target: { room }, dueAt }))),
-    ...alone.map((session) => app.ledger.put(wish({ target: { session }, dueAt, urgent: true }))),
+    ...rooms.map(({ room }) => app.ledger.store(wish({ target: { room }, dueAt }))),
+    ...alone.map((session) => app.ledger.store(wish({ target: { session }, dueAt, urgent: true }))),
   ])
   await until(async () => (await app.ledger.backlog()).pending === 0)
   t.same([...counts].sort(), [1, 2, 3], 'and all of those')

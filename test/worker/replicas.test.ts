@@ -114,7 +114,7 @@ t.test('two replicas share the work, and each ending is carried out once', async
   const room = sandbox.createRoom().id
   const sessions = Array.from({ length: 200 }, () => sandbox.startSession({ room }).id)
   await Promise.all(
-    sessions.map((session, i) => (i % 2 ? app : other.app).ledger.put(wish({ target: { session } }))),
+    sessions.map((session, i) => (i % 2 ? app : other.app).ledger.store(wish({ target: { session } }))),
   )
   await until(async () => (await app.ledger.backlog()).pending === 0)
   t.same(sandbox.calls.map(({ session }) => session).sort(), sessions.sort())

@@ -1,6 +1,7 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
 import type { Failure, Outcome } from '../../ending.ts'
-import type { AttemptRow, Db, EndingRow, Engine, Tables, Trx } from '../schema.ts'
+import { compiledOnce, engineOf } from '../engine/compiled.ts'
+import type { AttemptRow, Db, EndingRow, Tables, Trx } from '../schema.ts'
 import { CONFIRM_AFTER_MS } from './confirmations.ts'
 import { PENDING } from './pending.ts'
 
@@ -30,37 +31,57 @@ export interface ClaimOptions {
  */
 export async function claimEndings(
   trx: Trx,
-  engine: Engine,
   limit: number,
   now: number,
   until: number,
   { urgentOnly = false, retriesLast = false }: ClaimOptions = {},
 ): Promise<EndingRow[]> {
-  const claimed: EndingRow[] = []
-  for (const urgent of urgentOnly ? ([1] as const) : ([1, 0] as const))
-    for (const order of retriesLast ? (['first attempts', 'retries'] as const) : (['all'] as const)) {
-      if (claimed.length === limit) return claimed
-      const some = ordered(due(trx.selectFrom('endings').select('id'), urgent, now), order)
-      claimed.push(...(await claimSome(trx, engine, some.limit(limit - claimed.length), until)))
-    }
-  return claimed
+  const claim = retriesLast ? claimRetriesLast : claimInOrder
+  const { rows } = await claim(trx, { limit: urgentOnly ? 0 : limit, urgent: limit, now, until })
+  return rows.sort(byTurn)
 }
 
-// Urgent and other endings apart, so that each is one range of the index, read in order and only as far as needed.
-async function claimSome(trx: Trx, engine: Engine, picked: DueQuery<{ id: string }>, until: number) {
-  const rows = await trx
-    .with('picked', () => (engine === 'postgres' ? picked.forUpdate().skipLocked() : picked))
-    .updateTable('endings')
-    .set((eb) => ({ claim: eb('endings.claim', '+', 1), claimed_until: until }))
-    .where('id', 'in', (eb) => eb.selectFrom('picked').select('picked.id'))
-    .returningAll()
-    .execute()
-  return rows.sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))
+function byTurn(a: EndingRow, b: EndingRow): number {
+  return b.urgent - a.urgent || a.due_at - b.due_at || (a.id < b.id ? -1 : 1)
+}
+
+/** `urgent` is how many urgent ones may be claimed, `limit` how many in all; only urgent ones where that is 0. */
+interface ClaimParameters extends Record<string, unknown> {
+  urgent: number
+  limit: number
+  now: number
+  until: number
+}
+
+// Urgent and other endings apart, and retries apart where they come last, so that each is one range of an index, read
+// in order and only as far as needed.
+const claimInOrder = compiledOnce((db, at: ClaimParameters) => claimFrom(db, at, ['all']))
+const claimRetriesLast = compiledOnce((db, at: ClaimParameters) =>
+  claimFrom(db, at, ['first attempts', 'retries']),
+)
+
+type Which = 'all' | 'first attempts' | 'retries'
+
+function claimFrom(db: Db | Trx, at: ClaimParameters, orders: Which[]) {
+  const ranges = ([1, 0] as const).flatMap((urgent) => orders.map((order) => ({ urgent, order })))
+  const isPostgres = engineOf(db) === 'postgres'
+  const larger = sql.raw(isPostgres ? 'greatest' : 'max')
+  const picks = ranges.map(({ urgent, order }, i) => {
+    const taken = ranges.slice(0, i).map((_, j) => sql` - (select count(*) from ${sql.ref(`range_${j}`)})`)
+    const most = urgent === 1 ? at.urgent : at.limit
+    const left = sql<number>`${larger}(0, cast(${most} as bigint)${taken.length > 0 ? sql.join(taken, sql``) : sql``})`
+    const query = ordered(due(db.selectFrom('endings').select('id'), urgent, at.now), order).limit(left)
+    return sql`${sql.ref(`range_${i}`)} as ${isPostgres ? query.forUpdate().skipLocked() : query}`
+  })
+  const picked = ranges.map((_, i) => sql`select id from ${sql.ref(`range_${i}`)}`)
+  return sql<EndingRow>`with ${sql.join(picks)} update endings
+    set claim = endings.claim + 1, claimed_until = cast(${at.until} as bigint)
+    where id in (${sql.join(picked, sql` union all `)}) returning *`
 }
 
 type DueQuery<O> = SelectQueryBuilder<Tables, 'endings', O>
 
-function ordered<O>(query: DueQuery<O>, which: 'all' | 'first attempts' | 'retries'): DueQuery<O> {
+function ordered<O>(query: DueQuery<O>, which: Which): DueQuery<O> {
   if (which === 'retries') return query.where('retry_since', 'is not', null).orderBy('next_attempt_at')
   return (which === 'all' ? query : query.where('retry_since', 'is', null)).orderBy('due_at').orderBy('id')
 }
@@ -68,33 +89,40 @@ function ordered<O>(query: DueQuery<O>, which: 'all' | 'first attempts' | 'retri
 function due<O>(query: DueQuery<O>, urgent: 0 | 1, now: number): DueQuery<O> {
   return query
     .where('state', '=', PENDING)
-    .where('urgent', '=', urgent)
+    .where('urgent', '=', sql.lit(urgent))
     .where('due_at', '<=', now)
     .where('next_attempt_at', '<=', now)
     .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
 }
 
+const firstDueOf = ([1, 0] as const).map((urgent) =>
+  compiledOnce((db, { now }: { now: number }) =>
+    ordered(due(db.selectFrom('endings').selectAll(), urgent, now), 'all').limit(1),
+  ),
+)
+
 /** The one that a claim would take first, without taking it: how the worker knows what it is asking budget for. */
 export async function firstDue(db: Db, now: number): Promise<EndingRow | undefined> {
-  for (const urgent of [1, 0] as const) {
-    const all = due(db.selectFrom('endings').selectAll(), urgent, now)
-    const row = await ordered(all, 'all').limit(1).executeTakeFirst()
-    if (row) return row
+  for (const first of firstDueOf) {
+    const { rows } = await first(db, { now })
+    if (rows[0]) return rows[0]
   }
   return undefined
 }
 
-/** When the next pending, unclaimed ending is to be looked at (epoch ms). */
-export async function nextAttemptAt(db: Db): Promise<number | undefined> {
-  const row = await db
+const nextUnclaimed = compiledOnce((db: Db | Trx, _: Record<string, never>) =>
+  db
     .selectFrom('endings')
     .select('next_attempt_at')
     .where('state', '=', PENDING)
     .where('claimed_until', 'is', null)
     .orderBy('next_attempt_at')
-    .limit(1)
-    .executeTakeFirst()
-  return row?.next_attempt_at
+    .limit(1),
+)
+
+/** When the next pending, unclaimed ending is to be looked at (epoch ms). */
+export async function nextAttemptAt(db: Db): Promise<number | undefined> {
+  return (await nextUnclaimed(db, {})).rows[0]?.next_attempt_at
 }
 
 /**
@@ -114,37 +142,12 @@ export async function recordAttempt(
       .values(attemptRows(claimed, calls, now))
       .onConflict((conflict) => conflict.column('id').doNothing())
       .execute()
-  if (transition.to === 'ended' && transition.outcome === 'ended') return recordSuccess(trx, claimed, now)
   return trx
     .updateTable('endings')
     .set(await changes(trx, claimed, transition, now))
     .where('id', '=', claimed.id)
     .where('claim', '=', claimed.claim)
     .where('state', '=', PENDING)
-    .returningAll()
-    .executeTakeFirst()
-}
-
-// A 2xx is true whoever holds the claim by now, and truer than somebody's "it was over already"; but only of what was
-// done: its owner may have put something else in its place since the lease ran out.
-function recordSuccess(trx: Trx, claimed: EndingRow, now: number) {
-  // A parameter, so that this is one statement and not a new one every millisecond; PostgreSQL has to be told its type.
-  const confirmAt = now + CONFIRM_AFTER_MS
-  return trx
-    .updateTable('endings')
-    .set((eb) => ({
-      state: 'ended',
-      outcome: 'ended',
-      finished_at: now,
-      claimed_until: null,
-      attempt: eb('attempt', '+', 1),
-      confirm_at: sql<number | null>`case when confirmed_at is null then cast(${confirmAt} as bigint) end`,
-    }))
-    .where('id', '=', claimed.id)
-    .where((eb) => eb.or([eb('state', '=', PENDING), eb('outcome', '=', 'already_ended')]))
-    .where('target_kind', '=', claimed.target_kind)
-    .where('target_id', '=', claimed.target_id)
-    .$if(claimed.target_kind !== 'session', (query) => query.where('due_at', '=', claimed.due_at))
     .returningAll()
     .executeTakeFirst()
 }
@@ -196,7 +199,7 @@ async function ended(trx: Trx, { id }: EndingRow, outcome: Outcome, now: number)
 }
 
 // "It was over already" is what a look-up said, so that session was seen.
-function attemptRows(claimed: EndingRow, calls: Call[], now: number): AttemptRow[] {
+export function attemptRows(claimed: EndingRow, calls: Call[], now: number): AttemptRow[] {
   return calls.map((call) => ({
     ...call,
     ending_id: claimed.id,

@@ -1,7 +1,8 @@
-import { SqliteAdapter, sql } from 'kysely'
+import { sql } from 'kysely'
 import { targetOf } from '../../ending.ts'
 import { formatTime } from '../../time.ts'
-import type { EndingRow, Trx } from '../schema.ts'
+import { engineOf } from '../engine/compiled.ts'
+import type { Db, EndingRow, Trx } from '../schema.ts'
 import { type ChangeNote, noteChanges } from './change-log.ts'
 import type { Stored } from './upserts.ts'
 
@@ -19,9 +20,9 @@ const REPLACED = [
 type Replaced = Pick<EndingRow, (typeof REPLACED)[number]>
 
 /** What the ending asked for before this statement, as JSON. */
-export function previousOf(trx: Trx) {
+export function previousOf(db: Db | Trx) {
   const pairs = sql.raw(REPLACED.map((column) => `'${column}', endings.${column}`).join(', '))
-  return trx.getExecutor().adapter instanceof SqliteAdapter
+  return engineOf(db) === 'sqlite'
     ? sql<string>`json_object(${pairs})`
     : sql<string>`json_build_object(${pairs})::text`
 }

@@ -1,9 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { CompiledQuery } from 'kysely'
+import { type InsertQueryBuilder, type InsertResult, type QueryResult, sql } from 'kysely'
+import type { Clock } from '../../clock.ts'
 import { type Instruction, targetColumns } from '../../ending.ts'
 import { nextWarningAt } from '../../time-limits/warnings.ts'
+import { compiledOnce, engineOf } from '../engine/compiled.ts'
+import type { Batched } from '../engine/group-commit.ts'
 import { newId } from '../engine/ids.ts'
-import type { EndingRow, Trx } from '../schema.ts'
+import type { Db, EndingRow, Engine, Tables, Trx } from '../schema.ts'
 import { Closures } from '../time-limits/closures.ts'
 import { newClaim } from './endings.ts'
 import { PENDING } from './pending.ts'
@@ -17,36 +20,59 @@ export type Stored =
   | { ending: EndingRow; replaced: boolean; takenBack?: EndingRow[] }
   | { obstacle: 'in-progress' }
 
-// Compiling a statement costs more than running it, so there are these and no others, each compiled once.
+/** What is to be stored, and until when (epoch ms) whoever stores it has it for itself: null for nobody. */
+export interface Upsert {
+  instruction: Instruction
+  claimedUntil: number | null
+}
+
+/** Instructions that are stored together, where nothing else is to be done for them. */
+export function upserts(clock: Clock, warnMinutes: number[]): Batched<Upsert, Stored> {
+  return {
+    run: (trx, all) => upsertEndings(trx, all, clock.now(), warnMinutes),
+    isOneStatement: (all, engine) =>
+      all.every(({ instruction: { key, hold } }) => key === null && !hold) &&
+      (engine === 'postgres'
+        ? all.length <= MOST_ROWS
+        : (ROWS_IN_ONE as readonly number[]).includes(all.length)),
+  }
+}
+
+// On SQLite each number of rows is another statement, and compiling one costs more than running it: there are these
+// and no others. On PostgreSQL the rows are one parameter.
 const ROWS_IN_ONE = [64, 16, 4, 1] as const
+const MOST_ROWS = 200
 
 /**
  * Stores instructions as new pending endings, in their order; where the same party has a pending one with the same
  * key, that one is replaced under its old id instead. Answers in the same order.
  */
-export async function putEndings(
+export async function upsertEndings(
   trx: Trx,
-  wishes: Instruction[],
+  all: Upsert[],
   now: number,
   warnMinutes: number[] = [],
-  closures = new Closures(trx, now),
+  closures?: Closures,
 ): Promise<Stored[]> {
-  const rows = wishes.map((wish) => newRow(wish, now, wish.warnMinutes ?? warnMinutes))
+  const rows = all.map((one) => newRow(one, now, one.instruction.warnMinutes ?? warnMinutes))
   const order = lockOrder(rows)
   const sorted = order.map((i) => rows[i] as EndingRow)
   const answers = new Array<Stored>(rows.length)
   for (let from = 0; from < rows.length; ) {
-    const count = howMany(sorted, from)
-    const some = await putTogether(trx, sorted.slice(from, from + count), now)
+    const count = howMany(sorted, from, engineOf(trx))
+    const some = await upsertSome(trx, sorted.slice(from, from + count), now)
     for (const [i, answer] of some.entries()) answers[order[from + i] as number] = answer
     from += count
     // A thousand of one request must not hold up everybody who only wants to be heard.
     if (from < rows.length) await nextTurn()
   }
   await noteReplaced(trx, answers, now)
-  await keepClosed(closures, wishes, answers)
+  if (closures || all.some(isAboutHolds)) await keepClosed(closures ?? new Closures(trx, now), all, answers)
   return answers
 }
+
+// One without a key replaces none, and so none's hold.
+const isAboutHolds = ({ instruction: { key, hold } }: Upsert) => key !== null || hold !== undefined
 
 /** By their keys, and as they came where those are the same: two replicas that replace the same must not deadlock. */
 function lockOrder(rows: EndingRow[]): number[] {
@@ -60,11 +86,11 @@ function lockOrder(rows: EndingRow[]): number[] {
 }
 
 /** The holds that instructions ask for, each in the place of the one that a replaced ending had. */
-async function keepClosed(closures: Closures, wishes: Instruction[], answers: Stored[]): Promise<void> {
+async function keepClosed(closures: Closures, all: Upsert[], answers: Stored[]): Promise<void> {
   const closing: Parameters<Closures['close']>[0] = []
   for (const [i, answer] of answers.entries()) {
     if ('obstacle' in answer) continue
-    const { requestedBy, reason, subject, target: room, hold } = wishes[i] as Instruction
+    const { requestedBy, reason, subject, target: room, hold } = (all[i] as Upsert).instruction
     const { ending, replaced } = answer
     if (replaced) {
       // One that was stored a moment ago may be replaced already.
@@ -78,13 +104,16 @@ async function keepClosed(closures: Closures, wishes: Instruction[], answers: St
 }
 
 /** How many of the rows from `from` on one statement may take: PostgreSQL refuses to change a row twice in one. */
-function howMany(rows: EndingRow[], from: number): number {
-  const most = ROWS_IN_ONE.find((count) => from + count <= rows.length) as number
+function howMany(rows: EndingRow[], from: number, engine: Engine): number {
+  const isPossible = (count: number) =>
+    engine === 'postgres' ? count <= MOST_ROWS : (ROWS_IN_ONE as readonly number[]).includes(count)
   const seen = new Set<string>()
-  for (let i = 0; i < most; i += 1) {
-    const name = nameOf(rows[from + i] as EndingRow)
-    if (name !== undefined && seen.has(name)) return ROWS_IN_ONE.find((count) => count <= i) as number
+  let most = 1
+  for (let count = 1; from + count <= rows.length && count <= MOST_ROWS; count += 1) {
+    const name = nameOf(rows[from + count - 1] as EndingRow)
+    if (name !== undefined && seen.has(name)) break
     if (name !== undefined) seen.add(name)
+    if (isPossible(count)) most = count
   }
   return most
 }
@@ -93,15 +122,13 @@ function nameOf({ requested_by, key }: Pick<EndingRow, 'requested_by' | 'key'>):
   return key === null ? undefined : `${requested_by} ${key}`
 }
 
-async function putTogether(trx: Trx, rows: EndingRow[], now: number): Promise<Stored[]> {
-  const put = compiled(trx, rows)
-  const parameters = put.places.map((place) => {
-    if (place === NOW) return now
-    return place && rows[place.row]?.[place.column]
-  })
-  const result = await trx.executeQuery<Kept>({ ...put.query, parameters })
-  const byId = new Map(result.rows.map((kept) => [kept.id, kept]))
-  const byName = new Map(result.rows.map((kept) => [nameOf(kept), kept]))
+async function upsertSome(trx: Trx, rows: EndingRow[], now: number): Promise<Stored[]> {
+  const kept =
+    engineOf(trx) === 'postgres'
+      ? await upsertAsJson(trx, { rows: JSON.stringify(rows), now })
+      : await upsertRows[rows.length as (typeof ROWS_IN_ONE)[number]](trx, valuesOf(rows, now))
+  const byId = new Map(kept.rows.map((row) => [row.id, row]))
+  const byName = new Map(kept.rows.map((row) => [nameOf(row), row]))
   return rows.map((row) => {
     const kept = byId.get(row.id) ?? (row.key === null ? undefined : byName.get(nameOf(row)))
     if (!kept) return { obstacle: 'in-progress' }
@@ -115,6 +142,7 @@ const KEPT = [
   'created_at',
   'attempt',
   'claim',
+  'claimed_until',
   'reopened',
   'requested_by',
   'key',
@@ -124,30 +152,58 @@ const KEPT = [
 ] as const
 type Kept = Pick<EndingRow, (typeof KEPT)[number]>
 
-const NOW = 'now'
-interface Put {
-  query: CompiledQuery<Kept>
-  /** where the value of each parameter comes from; null is null */
-  places: Array<{ row: number; column: keyof EndingRow } | typeof NOW | null>
-}
-const puts = new WeakMap<object, Map<number, Put>>()
+type Values = Record<string, unknown>
 
-function compiled(trx: Trx, rows: EndingRow[]): Put {
-  const adapter = trx.getExecutor().adapter
-  const known = puts.get(adapter) ?? new Map<number, Put>()
-  puts.set(adapter, known)
-  const put = known.get(rows.length) ?? compile(trx, rows)
-  known.set(rows.length, put)
-  return put
+// The name of a row's value among the parameters.
+const parameter = (row: number, column: string) => `${column} ${row}`
+
+function valuesOf(rows: EndingRow[], now: number): Values {
+  const values: Values = { now }
+  for (const [i, row] of rows.entries())
+    for (const column of COLUMNS) values[parameter(i, column)] = row[column]
+  return values
 }
 
-// Compiled with the places in the places of the values.
-function compile(trx: Trx, rows: EndingRow[]): Put {
-  const columns = Object.keys(rows[0] as EndingRow) as Array<keyof EndingRow>
-  const places = rows.map((_, row) => Object.fromEntries(columns.map((column) => [column, { row, column }])))
-  const query = trx
+const upsertRows = Object.fromEntries(
+  ROWS_IN_ONE.map((count) => [
+    count,
+    compiledOnce((db, at: Values) => {
+      const rows = Array.from({ length: count }, (_, i) =>
+        Object.fromEntries(COLUMNS.map((column) => [column, at[parameter(i, column)]])),
+      )
+      const insert = db.insertInto('endings').values(rows as unknown as EndingRow[])
+      return replacing(db, insert, at.now as number)
+    }),
+  ]),
+) as Record<(typeof ROWS_IN_ONE)[number], (db: Trx, values: Values) => Promise<QueryResult<Kept>>>
+
+const upsertAsJson = compiledOnce((db, at: { rows: string; now: number }) => {
+  const types = sql.raw(COLUMNS.map((column) => `${column} ${ENDING_COLUMNS[column]}`).join(', '))
+  const named = sql<EndingRow>`(select * from jsonb_to_recordset(cast(${at.rows} as jsonb)) as row (${types}))`
+  const values = COLUMNS.map((column) =>
+    column === 'claimed_until' ? unlessOthersAreDue(db, at.now).as(column) : sql.ref(column).as(column),
+  )
+  const insert = db
     .insertInto('endings')
-    .values(places as unknown as EndingRow[])
+    .columns(COLUMNS)
+    // biome-ignore lint/suspicious/noExplicitAny: the columns are those of the table, which Kysely cannot know
+    .expression(db.selectFrom(named.as('row')).select(values as any) as any)
+  return replacing(db, insert, at.now)
+})
+
+/** Another replica may have left something that is due before: nobody has this for itself then. */
+function unlessOthersAreDue(db: Db | Trx, now: number) {
+  const others = db
+    .selectFrom('endings as other')
+    .select('other.id')
+    .where('other.state', '=', PENDING)
+    .where('other.next_attempt_at', '<=', now)
+    .where((eb) => eb.or([eb('other.claimed_until', 'is', null), eb('other.claimed_until', '<=', now)]))
+  return sql`case when row.claimed_until is not null and not exists ${others} then row.claimed_until end`
+}
+
+function replacing(db: Db | Trx, insert: InsertQueryBuilder<Tables, 'endings', InsertResult>, now: number) {
+  return insert
     .onConflict((conflict) =>
       conflict
         .columns(['requested_by', 'key'])
@@ -164,22 +220,51 @@ function compile(trx: Trx, rows: EndingRow[]): Put {
           next_attempt_at: eb.ref('excluded.next_attempt_at'),
           warn_minutes: eb.ref('excluded.warn_minutes'),
           warn_at: eb.ref('excluded.warn_at'),
-          previous: previousOf(trx),
+          previous: previousOf(db),
           ...newClaim,
+          claimed_until: eb.ref('excluded.claimed_until'),
         }))
         .where((eb) =>
-          eb.or([
-            eb('endings.claimed_until', 'is', null),
-            eb('endings.claimed_until', '<=', NOW as unknown as number),
-          ]),
+          eb.or([eb('endings.claimed_until', 'is', null), eb('endings.claimed_until', '<=', now)]),
         ),
     )
     .returning([...KEPT])
-    .compile()
-  return { query, places: query.parameters as Put['places'] }
 }
 
-function newRow(wish: Instruction, now: number, warnMinutes: number[]): EndingRow {
+const ENDING_COLUMNS = {
+  id: 'text',
+  state: 'text',
+  target_kind: 'text',
+  target_id: 'text',
+  reason: 'text',
+  requested_by: 'text',
+  key: 'text',
+  subject: 'text',
+  urgent: 'integer',
+  due_at: 'bigint',
+  next_attempt_at: 'bigint',
+  attempt: 'integer',
+  claim: 'integer',
+  claimed_until: 'bigint',
+  retry_since: 'bigint',
+  retry_base: 'integer',
+  outcome: 'text',
+  failure: 'text',
+  created_at: 'bigint',
+  finished_at: 'bigint',
+  confirmed_at: 'bigint',
+  metadata: 'text',
+  confirm_at: 'bigint',
+  reopened: 'integer',
+  warn_minutes: 'text',
+  warn_at: 'bigint',
+  previous: 'text',
+  last_error: 'text',
+  last_error_at: 'bigint',
+} as const satisfies Record<keyof EndingRow, string>
+const COLUMNS = Object.keys(ENDING_COLUMNS) as Array<keyof EndingRow>
+
+function newRow({ instruction: wish, claimedUntil }: Upsert, now: number, warnMinutes: number[]): EndingRow {
   return {
     id: newId(now),
     state: 'pending',
@@ -192,8 +277,8 @@ function newRow(wish: Instruction, now: number, warnMinutes: number[]): EndingRo
     due_at: wish.dueAt,
     next_attempt_at: Math.max(wish.dueAt, now),
     attempt: 0,
-    claim: 0,
-    claimed_until: null,
+    claim: claimedUntil === null ? 0 : 1,
+    claimed_until: claimedUntil,
     retry_since: null,
     retry_base: 0,
     outcome: null,

@@ -38,7 +38,8 @@ const NETWORK =
 const SAID =
   /timeout|terminated|connection error|not queryable|after calling end|already been destroyed|database is not open|not support SSL/i
 
-function isTrouble(error: unknown): boolean {
+/** Whether the database itself is in trouble: what it was asked may be asked again. */
+export function isTrouble(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code, errcode, message } = error as Error & { code?: unknown; errcode?: number }
   if (errcode !== undefined) return SQLITE_TROUBLE.includes(errcode & 0xff)

@@ -1,7 +1,17 @@
 import type { ControlledTransaction } from 'kysely'
-import type { Db, Tables, Trx } from '../schema.ts'
+import type { Db, Engine, Tables, Trx } from '../schema.ts'
+import { engineOf } from './compiled.ts'
+import { isTrouble } from './errors.ts'
 
 type Work<T> = (trx: Trx) => Promise<T>
+
+/** Work that is cheaper for several items than for each by itself: what arrives together is done by one run. */
+export interface Batched<I, O> {
+  /** Answers in the order of the items. */
+  run(trx: Trx, items: I[]): Promise<O[]>
+  /** Whether `run` is one statement for these items, and so needs no transaction around it. */
+  isOneStatement(items: I[], engine: Engine): boolean
+}
 
 export interface CommitOptions {
   /** Long work has commits of its own, and between two of them everybody else has one. */
@@ -10,28 +20,35 @@ export interface CommitOptions {
   order?: string
 }
 
-interface Waiting {
-  work: Work<unknown>
-  order: string
-  resolve: (value: unknown) => void
+interface Caller {
+  resolve: (answer: unknown) => void
   reject: (error: unknown) => void
 }
 
+interface Entry {
+  work: Batched<unknown, unknown>
+  items: unknown[]
+  /** one for each item */
+  callers: Caller[]
+  order: string
+}
+
 // So that one commit never keeps the event loop, or a connection, for long: as many, and as long (ms).
-const LARGEST_BATCH = 200
-const LONGEST_BATCH_MS = 20
+const MOST_ENTRIES = 200
+const MOST_ITEMS = 200
+const LONGEST_COMMIT_MS = 20
 
 /**
  * Lets writes that arrive together share one commit: one fsync instead of many. Everybody is answered after COMMIT.
  *
- * A batch runs straight through first. Where one of it throws, it is rolled back and run again with a savepoint
- * around each, so that one's violation is not another's. Work may therefore run twice and must do nothing but SQL.
+ * A commit runs straight through first. Where something in it throws, it is rolled back and run again with a savepoint
+ * around each item, so that one's violation is not another's. Work may therefore run twice and must do nothing but SQL.
  */
-export class Commits {
+export class GroupCommit {
   readonly #db: Db
   readonly #verify: () => void
-  readonly #waiting: Waiting[] = []
-  readonly #long: Waiting[] = []
+  readonly #waiting: Entry[] = []
+  readonly #long: Entry[] = []
   #running = false
 
   /** `verify` throws where what would be committed now would not be found again. */
@@ -42,10 +59,29 @@ export class Commits {
 
   /** Resolves with what `work` returned once it is committed; rejects with what it threw, or why it was not committed. */
   run<T>(work: Work<T>, { isLong = false, order = '' }: CommitOptions = {}): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const one = { work, order, resolve: resolve as (value: unknown) => void, reject }
-      if (isLong) this.#long.push(one)
-      else this.#waiting.push(one)
+    const alone: Batched<null, T> = { run: async (trx) => [await work(trx)], isOneStatement: () => false }
+    return this.#enqueue(isLong ? this.#long : this.#waiting, alone, null, order)
+  }
+
+  /** The same for one item of batched work. */
+  add<I, O>(work: Batched<I, O>, item: I): Promise<O> {
+    return this.#enqueue(this.#waiting, work, item, '')
+  }
+
+  #enqueue<I, O>(queue: Entry[], work: Batched<I, O>, item: I, order: string): Promise<O> {
+    return new Promise<O>((resolve, reject) => {
+      const caller = { resolve: resolve as Caller['resolve'], reject }
+      const open = queue.findLast((entry) => entry.work === (work as unknown))
+      if (open && open.items.length < MOST_ITEMS) {
+        open.items.push(item)
+        open.callers.push(caller)
+      } else
+        queue.push({
+          work: work as unknown as Entry['work'],
+          items: [item],
+          callers: [caller],
+          order,
+        })
       if (this.#running) return
       this.#running = true
       // After the sockets that are readable now have been read: their requests share this commit.
@@ -61,28 +97,45 @@ export class Commits {
     this.#running = false
   }
 
-  async #commit(queue: Waiting[]): Promise<void> {
-    const batch = queue.splice(0, LARGEST_BATCH).sort(byOrder)
-    if (batch.length === 0) return
+  async #commit(queue: Entry[]): Promise<void> {
+    const entries = queue.splice(0, MOST_ENTRIES)
+    if (entries.length > 1) entries.sort(byOrder)
+    if (entries.length === 0) return
     try {
-      const done = (await this.#attempt(batch, straight)) ?? (await this.#attempt(batch, withSavepoints))
+      const done =
+        (await this.#statement(entries)) ??
+        (await this.#transaction(entries, straight)) ??
+        (await this.#transaction(entries, withSavepoints))
       // What there was no time for is first in the next one.
-      queue.unshift(...batch.slice(done?.count))
+      queue.unshift(...entries.slice(done?.count))
       done?.tell()
     } catch (error) {
-      for (const { reject } of batch) reject(error)
+      for (const { callers } of entries) for (const { reject } of callers) reject(error)
+    }
+  }
+
+  /** One statement is a transaction by itself: without BEGIN and COMMIT it is one round trip instead of three. */
+  async #statement([entry, other]: Entry[]): Promise<Done | undefined> {
+    if (!entry || other || !entry.work.isOneStatement(entry.items, engineOf(this.#db))) return undefined
+    this.#verify()
+    try {
+      const answers = await entry.work.run(this.#db as Trx, entry.items)
+      return { count: 1, tell: () => answer(entry, answers) }
+    } catch (error) {
+      // Whether it was stored is not known where the connection broke, so it must not be tried again.
+      if (isTrouble(error)) throw error
+      return undefined
     }
   }
 
   /**
-   * One transaction. Returns how many of the batch it had time for, and what to tell them after its COMMIT; undefined
-   * where one of the batch threw and everything was rolled back. Throws where it could not begin or its COMMIT failed:
-   * then nothing is known.
+   * Returns how many of the entries it had time for, and what to tell them after its COMMIT; undefined where one of them
+   * threw and everything was rolled back. Throws where it could not begin or its COMMIT failed: then nothing is known.
    */
-  async #attempt(batch: Waiting[], runAll: typeof straight): Promise<Done | undefined> {
+  async #transaction(entries: Entry[], runAll: typeof straight): Promise<Done | undefined> {
     const trx = await this.#db.startTransaction().execute()
     try {
-      const done = await runAll(trx, batch)
+      const done = await runAll(trx, entries)
       if (done) {
         this.#verify()
         await trx.commit().execute()
@@ -102,38 +155,44 @@ interface Done {
 
 type Open = ControlledTransaction<Tables>
 
-async function straight(trx: Open, batch: Waiting[]): Promise<Done | undefined> {
-  const until = performance.now() + LONGEST_BATCH_MS
-  const told: Array<() => void> = []
-  for (const { work, resolve } of batch) {
-    if (told.length > 0 && performance.now() > until) break
+async function straight(trx: Open, entries: Entry[]): Promise<Done | undefined> {
+  const until = performance.now() + LONGEST_COMMIT_MS
+  const tell: Array<() => void> = []
+  for (const entry of entries) {
+    if (tell.length > 0 && performance.now() > until) break
     try {
-      const value = await work(trx)
-      told.push(() => resolve(value))
+      const answers = await entry.work.run(trx, entry.items)
+      tell.push(() => answer(entry, answers))
     } catch {
       return undefined
     }
   }
-  return { count: told.length, tell: () => told.forEach((tell) => void tell()) }
+  return { count: tell.length, tell: () => tell.forEach((one) => void one()) }
 }
 
-async function withSavepoints(trx: Open, batch: Waiting[]): Promise<Done> {
-  const told: Array<() => void> = []
-  for (const { work, resolve, reject } of batch) {
-    const guarded = await trx.savepoint('one').execute()
-    try {
-      const value = await work(guarded)
-      await guarded.releaseSavepoint('one').execute()
-      told.push(() => resolve(value))
-    } catch (error) {
-      await guarded.rollbackToSavepoint('one').execute()
-      told.push(() => reject(error))
+async function withSavepoints(trx: Open, entries: Entry[]): Promise<Done> {
+  const tell: Array<() => void> = []
+  for (const { work, items, callers } of entries)
+    for (const [i, item] of items.entries()) {
+      const { resolve, reject } = callers[i] as Caller
+      const guarded = await trx.savepoint('one').execute()
+      try {
+        const [value] = await work.run(guarded, [item])
+        await guarded.releaseSavepoint('one').execute()
+        tell.push(() => resolve(value))
+      } catch (error) {
+        await guarded.rollbackToSavepoint('one').execute()
+        tell.push(() => reject(error))
+      }
     }
-  }
-  return { count: batch.length, tell: () => told.forEach((tell) => void tell()) }
+  return { count: entries.length, tell: () => tell.forEach((one) => void one()) }
 }
 
-function byOrder(a: Waiting, b: Waiting): number {
+function answer({ callers }: Entry, answers: unknown[]): void {
+  callers.forEach(({ resolve }, i) => void resolve(answers[i]))
+}
+
+function byOrder(a: Entry, b: Entry): number {
   if (a.order === b.order) return 0
   return a.order < b.order ? -1 : 1
 }

@@ -1,7 +1,7 @@
 import type { Change, Instruction } from '../../ending.ts'
 import { noteCancelled } from '../endings/change-log.ts'
 import { PENDING } from '../endings/pending.ts'
-import { putEndings } from '../endings/upserts.ts'
+import { type Upsert, upsertEndings } from '../endings/upserts.ts'
 import { InProgressError } from '../engine/errors.ts'
 import type { EndingRow, Trx } from '../schema.ts'
 import type { Closures } from '../time-limits/closures.ts'
@@ -17,13 +17,15 @@ interface Setting {
   /** whether the sender keeps any room closed: if not, there is none to open */
   holding: boolean
   closures: Closures
+  /** until when (epoch ms) whoever stores this has it for itself; null for nobody */
+  claimFor: (instruction: Instruction) => number | null
 }
 
-/** Carries out one party's changes in their order; what several of them put is put together, as long as order allows. */
+/** Carries out one party's changes in their order; what several of them store is stored together, as long as order allows. */
 export class Changes {
   readonly #trx: Trx
   readonly #setting: Setting
-  #waiting: Array<{ wish: Instruction; note: Note }> = []
+  #waiting: Array<{ instruction: Instruction; note: Note }> = []
 
   constructor(trx: Trx, setting: Setting) {
     this.#trx = trx
@@ -35,18 +37,20 @@ export class Changes {
     // First, so that what another hold stands for now is not taken back with its old subject.
     if (this.#setting.holding) await this.#lift(change, note)
     const taken = change.withdraw ? await this.#withdraw(change.withdraw, note) : undefined
-    this.#waiting.push(...change.put.map((wish) => ({ wish, note })))
+    this.#waiting.push(...change.put.map((instruction) => ({ instruction, note })))
     if (change.close) await this.#close(change.close, taken?.id ?? null)
     if (change.close || change.put.some(({ hold }) => hold)) this.#setting.holding = true
   }
 
-  /** Puts what is still to be put. */
+  /** Stores what is still to be stored. */
   async flush(): Promise<void> {
-    const { now, warnMinutes, closures } = this.#setting
+    const { now, warnMinutes, closures, claimFor } = this.#setting
     const waiting = this.#waiting
     this.#waiting = []
-    const wishes = waiting.map(({ wish }) => wish)
-    for (const [i, answer] of (await putEndings(this.#trx, wishes, now, warnMinutes, closures)).entries()) {
+    const all = waiting.map(
+      ({ instruction }): Upsert => ({ instruction, claimedUntil: claimFor(instruction) }),
+    )
+    for (const [i, answer] of (await upsertEndings(this.#trx, all, now, warnMinutes, closures)).entries()) {
       if ('obstacle' in answer) throw new InProgressError('an ending is being carried out')
       const { note } = waiting[i] as (typeof waiting)[number]
       note(answer.ending, answer.replaced ? 'replaced' : 'accepted')

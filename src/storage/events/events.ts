@@ -1,4 +1,4 @@
-import type { Change, EventMeaning } from '../../ending.ts'
+import type { Change, EventMeaning, Instruction } from '../../ending.ts'
 import { inPieces, Turns } from '../../turns.ts'
 import { InProgressError } from '../engine/errors.ts'
 import type { EndingRow, Engine, EventsTable, Trx } from '../schema.ts'
@@ -30,6 +30,7 @@ export async function applyEvents(
   events: EventMeaning[],
   now: number,
   warnMinutes: number[] = [],
+  claimFor: (instruction: Instruction) => number | null = () => null,
 ): Promise<EventResult[]> {
   const known = await remembered(trx, sender, events)
   const fresh = firstOfEach(events).filter((event) => !known.has(nameOf(event)))
@@ -38,7 +39,7 @@ export async function applyEvents(
   const bookings = new Bookings(trx, sender, subjects)
   const closures = new Closures(trx, now, (closure) => bookings.has(closure))
   const holding = await hasHolds(trx, sender, now)
-  const changes = new Changes(trx, { sender, now, warnMinutes, holding, closures })
+  const changes = new Changes(trx, { sender, now, warnMinutes, holding, closures, claimFor })
   const results = await applyAll(changes, fresh, bookings, now)
   await saveSubjects(trx, sender, subjects)
   await remember(trx, sender, fresh, results, now)

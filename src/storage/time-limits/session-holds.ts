@@ -2,7 +2,7 @@ import { CURFEW } from '../endings/change-log.ts'
 import type { HoldRow, SessionRow, Trx } from '../schema.ts'
 import { heldFor, release } from './closures.ts'
 import { holdsOn } from './holds.ts'
-import { type Noticed, putAll } from './session-limits.ts'
+import { type Noticed, upsertAll } from './session-limits.ts'
 import { namesIn } from './session-names.ts'
 
 /**
@@ -24,7 +24,7 @@ export async function closeOut(
       .map((hold) => ({ session, hold })),
   )
   if (closing.length === 0) return released
-  const wishes = closing.map(({ session, hold }) => ({
+  const instructions = closing.map(({ session, hold }) => ({
     target: { session: session.id },
     dueAt: now,
     reason: 'room_held',
@@ -34,7 +34,7 @@ export async function closeOut(
     urgent: false,
     metadata: JSON.parse(heldFor(hold)),
   }))
-  const endings = await putAll(trx, wishes, now)
+  const endings = await upsertAll(trx, instructions, now)
   const rows = endings.map(({ id }, i) => {
     const { session, hold } = closing[i] as (typeof closing)[number]
     return { session: session.id, requested_by: hold.requested_by, hold_id: hold.id, ending_id: id }

@@ -5,7 +5,7 @@ import { CURFEW, noteMoved } from '../endings/change-log.ts'
 import { NEVER_AGAIN } from '../endings/confirmations.ts'
 import { dueAnew } from '../endings/endings.ts'
 import { PENDING, stillWaiting, takeBack } from '../endings/pending.ts'
-import { putEndings } from '../endings/upserts.ts'
+import { upsertEndings } from '../endings/upserts.ts'
 import type { EndingRow, SessionLimitRow, SessionRow, Trx } from '../schema.ts'
 import { namesIn } from './session-names.ts'
 
@@ -151,7 +151,7 @@ async function followUp(trx: Trx, over: Made[]): Promise<void> {
 
 /** All together: where a sweep finds thousands, ends that are due wait for what it writes. */
 async function start(trx: Trx, limits: Limit[], now: number): Promise<Noticed[]> {
-  const endings = await putAll(trx, limits.map(instruction), now)
+  const endings = await upsertAll(trx, limits.map(instruction), now)
   await remember(
     trx,
     limits.map(({ session, rule, dueAt }, i) => ({
@@ -166,18 +166,21 @@ async function start(trx: Trx, limits: Limit[], now: number): Promise<Noticed[]>
 }
 
 /** One whose key is taken by an ending that is being carried out stands beside it without a key. */
-export async function putAll(trx: Trx, wishes: Instruction[], now: number): Promise<EndingRow[]> {
+export async function upsertAll(trx: Trx, instructions: Instruction[], now: number): Promise<EndingRow[]> {
   const endings: EndingRow[] = []
-  for (const [i, answer] of (await putEndings(trx, wishes, now)).entries()) {
+  for (const [i, answer] of (await upsertEndings(trx, instructions.map(unclaimed), now)).entries()) {
     if ('ending' in answer) {
       endings.push(answer.ending)
       continue
     }
-    const [other] = await putEndings(trx, [{ ...(wishes[i] as Instruction), key: null }], now)
+    const keyless = { ...(instructions[i] as Instruction), key: null }
+    const [other] = await upsertEndings(trx, [unclaimed(keyless)], now)
     endings.push((other as { ending: EndingRow }).ending)
   }
   return endings
 }
+
+const unclaimed = (instruction: Instruction) => ({ instruction, claimedUntil: null })
 
 const metadataOf = ({ room, maxMinutes }: Rule) => ({ rule: room === DEFAULT ? 'default' : room, maxMinutes })
 
