@@ -6,7 +6,7 @@ import { translate } from '../src/events/index.ts'
 import { openDatabase } from '../src/storage/engine/database.ts'
 import { newId } from '../src/storage/engine/ids.ts'
 import { Ledger } from '../src/storage/ledger.ts'
-import { Limits } from '../src/storage/time-limits/time-limit-store.ts'
+import { TimeLimitStore } from '../src/storage/time-limits/time-limit-store.ts'
 import { createDatabase, startPostgres } from '../test/helper/postgres.ts'
 
 /**
@@ -21,7 +21,7 @@ const postgres = engine === 'postgres' ? await startPostgres({ durable: true }) 
 const url = postgres ? (await createDatabase(postgres.url)).url : `file:${join(folder, 'curfew.db')}`
 const database = await openDatabase({ url, clock: systemClock })
 const ledger = new Ledger(database)
-const limits = new Limits(ledger, database, undefined)
+const limits = new TimeLimitStore(ledger, database, undefined)
 let longest = 0
 let last = performance.now()
 const tick = () => {

@@ -31,7 +31,7 @@ export interface CallBudget {
 }
 
 /** How many calls may leave in a minute; urgent endings may use a few more. */
-export interface Limits {
+export interface CallLimits {
   perMinute: number
   urgentPerMinute: number
 }
@@ -103,7 +103,7 @@ class Count {
 /** The budget of a single process: a sliding count, with no pacing below it. What is due now goes now. */
 export class SlidingBudget implements CallBudget {
   readonly #clock: Clock
-  readonly #limits: Limits
+  readonly #limits: CallLimits
   readonly #all: Count
   /** those that were for no end */
   readonly #others: Count
@@ -112,7 +112,7 @@ export class SlidingBudget implements CallBudget {
   #sleeping: AbortController | undefined
 
   /** `spent`: when calls of the last minute left (epoch ms, ascending), for a process that is not the first. */
-  constructor(clock: Clock, limits: Limits, spent: number[] = []) {
+  constructor(clock: Clock, limits: CallLimits, spent: number[] = []) {
     this.#clock = clock
     this.#limits = limits
     this.#all = new Count(clock, spent)

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
-import { Limits } from '../storage/time-limits/time-limit-store.ts'
+import { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { DEFAULT } from '../time-limits/rules.ts'
 import { SharedListing } from '../worker/listing.ts'
 import { Sweeper } from '../worker/sweeper.ts'
@@ -9,7 +9,7 @@ import type { Config } from './config.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    limits: Limits
+    limits: TimeLimitStore
   }
 }
 
@@ -25,7 +25,7 @@ export default fp<{ config: Config }>(async function limits(app, { config }) {
     maxMinutes === undefined
       ? undefined
       : { room: DEFAULT, requestedBy: OWNER, maxMinutes, warnMinutes: config.warnMinutes }
-  const limits = new Limits(ledger, app.database, byDefault)
+  const limits = new TimeLimitStore(ledger, app.database, byDefault)
   app.decorate('limits', limits)
   const parts = { limits, digitalSamba, gate, log }
   const sweeper = new Sweeper({ ...parts, clock: ledger.clock, everyMs: config.sweepIntervalMs })

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { invalid, Problem } from '../problem.ts'
-import type { EndingFilter, Move } from '../storage/endings/endings.ts'
+import type { Move } from '../storage/endings/endings.ts'
+import type { EndingFilter } from '../storage/endings/pages.ts'
 import type { Answer } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { parseTime } from '../time.ts'
@@ -65,10 +66,8 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     schema: { querystring: ListQuery, response: listAnswer },
     handler: async ({ query }) => {
       const limit = Number(query.limit ?? LIMIT.byDefault)
-      // One more than asked for tells whether there is a next page.
-      const rows = await ledger.list(filterOf(query), limit + 1)
-      const more = rows.length > limit ? rows[limit - 1] : undefined
-      return { data: rows.slice(0, limit).map(endingView), nextCursor: more?.id ?? null }
+      const { endings, next } = await ledger.page(filterOf(query), limit)
+      return { data: endings.map(endingView), nextCursor: next ?? null }
     },
   })
 

@@ -25,10 +25,8 @@ import {
   attemptsOf,
   type Caller,
   cancelEnding,
-  type EndingFilter,
   findEnding,
   finishedAmong,
-  listEndings,
   type Move,
   moveEnding,
   type Obstacle,
@@ -36,6 +34,7 @@ import {
 } from './endings/endings.ts'
 import { hastenRetries } from './endings/hasten.ts'
 import { type IdempotentRequest, withIdempotency } from './endings/idempotency.ts'
+import { type EndingFilter, type EndingPage, pageOfEndings } from './endings/pages.ts'
 import { type Starter, Starts } from './endings/starts.ts'
 import { recordSuccesses } from './endings/successes.ts'
 import { type Stored, type Upsert, upsertEndings, upserts } from './endings/upserts.ts'
@@ -150,8 +149,12 @@ export class Ledger {
     return translated(changesOf(this.#db, id))
   }
 
-  list(filter: EndingFilter, limit: number) {
-    return translated(listEndings(this.#db, filter, limit))
+  page(filter: EndingFilter, limit: number): Promise<EndingPage> {
+    return translated(pageOfEndings(this.#db, filter, limit))
+  }
+
+  async list(filter: EndingFilter, limit: number): Promise<EndingRow[]> {
+    return (await this.page(filter, limit)).endings
   }
 
   backlog() {

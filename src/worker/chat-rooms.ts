@@ -3,14 +3,14 @@ import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { NotFoundError } from '../digital-samba/errors.ts'
 import { roomId } from '../ending.ts'
 import type { EndingRow } from '../storage/schema.ts'
-import type { Limits } from '../storage/time-limits/time-limit-store.ts'
+import type { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { isUuid } from '../time-limits/rules.ts'
 import type { SharedListing } from './listing.ts'
 
 export interface ChatRoomsOptions {
   clock: Clock
   digitalSamba: DigitalSamba
-  limits: Limits
+  limits: TimeLimitStore
   listing: SharedListing
 }
 

@@ -7,11 +7,11 @@ import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { roomId } from '../ending.ts'
 import type { Noticed } from '../storage/time-limits/session-limits.ts'
-import type { Limits } from '../storage/time-limits/time-limit-store.ts'
+import type { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { formatTime } from '../time.ts'
 
 export interface SweeperOptions {
-  limits: Limits
+  limits: TimeLimitStore
   clock: Clock
   digitalSamba: DigitalSamba
   gate: CallGate

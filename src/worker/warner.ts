@@ -5,7 +5,7 @@ import { type Clock, sleepUntil } from '../clock.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow, WarningRow } from '../storage/schema.ts'
-import type { Limits } from '../storage/time-limits/time-limit-store.ts'
+import type { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { type Warning, warningText } from '../time-limits/warnings.ts'
 import { Background, type Next } from './background.ts'
 import { ChatRooms, nobodyThere } from './chat-rooms.ts'
@@ -13,7 +13,7 @@ import type { SharedListing } from './listing.ts'
 
 export interface WarnerOptions {
   ledger: Ledger
-  limits: Limits
+  limits: TimeLimitStore
   digitalSamba: DigitalSamba
   gate: CallGate
   listing: SharedListing

@@ -167,7 +167,8 @@ onEveryEngine(
   t,
   'a key replaces the pending ending of the same caller, under its id',
   async (t, databaseUrl) => {
-    const { ask, at, request, finished, underway, ending } = await startScene(t, { databaseUrl })
+    const scene = await startScene(t, { databaseUrl })
+    const { ask, at, request, finished, underway, ending } = scene
     const first = await ask({ key: 'k', reason: 'one', metadata: { a: 1 }, urgent: true })
     const anew = {
       target: { room: 'abc' },
@@ -196,7 +197,8 @@ onEveryEngine(
     }
     const busy = await underway({ key: 'busy' })
     const body = { target: { room: 'abc' }, key: 'busy' }
-    isProblem(t, await request('POST', '/v1/endings', { body }), 409, 'in-progress')
+    const answer = await scene.inTime(request('POST', '/v1/endings', { body }))
+    isProblem(t, answer, 409, 'in-progress')
     t.same((await ending(busy.id)).target, busy.target, 'one that is being carried out is not touched')
   },
 )

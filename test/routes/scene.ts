@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { Ending } from '../../src/ending.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
@@ -16,6 +17,8 @@ export interface Scene extends Service {
   finished(state: 'ended' | 'failed' | 'cancelled', body?: object): Promise<Ending>
   /** A pending ending whose call is on its way and stays there. */
   underway(body?: object): Promise<Ending>
+  /** What is answered while time passes: who replaces an ending under way waits for it a moment. */
+  inTime<T>(answer: Promise<T>): Promise<T>
 }
 
 export const HOUR = 3_600_000
@@ -49,5 +52,13 @@ export async function startScene(t: Test, options: Omit<ServiceOptions, 'clock'>
     await sandbox.waitForCalls((calls) => calls.some((call) => call.session === session))
     return asked
   }
-  return { ...service, clock, now, at, ask, finished, underway }
+  const inTime: Scene['inTime'] = async (answer) => {
+    let isThere = false
+    const there = answer.finally(() => {
+      isThere = true
+    })
+    for (; !isThere; await nextTurn()) await clock.advance(100)
+    return there
+  }
+  return { ...service, clock, now, at, ask, finished, underway, inTime }
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
-import { Limits } from '../../src/storage/time-limits/time-limit-store.ts'
+import { TimeLimitStore } from '../../src/storage/time-limits/time-limit-store.ts'
 import { freshUrl, open } from '../helper/engines.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { until } from '../helper/service.ts'
@@ -32,7 +32,7 @@ t.test('replicas whose clocks are not quite the same do not make a sweep twice',
   const url = await freshUrl(t, 'postgres')
   const claims = async (clock: ManualClock) => {
     const database = await open(t, url, clock)
-    return () => new Limits(database.ledger, database, undefined).claimSweep(SWEEP_MS)
+    return () => new TimeLimitStore(database.ledger, database, undefined).claimSweep(SWEEP_MS)
   }
   const clock = new ManualClock()
   const [ahead, behind] = [new ManualClock(clock.now() + 40), new ManualClock(clock.now() - 40)]

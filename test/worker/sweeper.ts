@@ -5,7 +5,7 @@ import { DigitalSamba } from '../../src/digital-samba/client.ts'
 import { createLogger } from '../../src/logger.ts'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
-import { Limits } from '../../src/storage/time-limits/time-limit-store.ts'
+import { TimeLimitStore } from '../../src/storage/time-limits/time-limit-store.ts'
 import { Sweeper } from '../../src/worker/sweeper.ts'
 import { open } from '../helper/engines.ts'
 import type { ManualClock } from '../helper/manual-clock.ts'
@@ -17,7 +17,7 @@ export async function startSweeper(
   sandbox: Sandbox,
   databaseUrl: string,
   clock: ManualClock,
-): Promise<{ limits: Limits; ledger: Ledger }> {
+): Promise<{ limits: TimeLimitStore; ledger: Ledger }> {
   const database = await open(t, databaseUrl, clock)
   const { ledger } = database
   const log = createLogger({ level: 'trace', format: 'json' }, { write: (l) => void console.error(l) })
@@ -29,7 +29,7 @@ export async function startSweeper(
     ledger,
     log,
   })
-  const limits = new Limits(ledger, database, undefined)
+  const limits = new TimeLimitStore(ledger, database, undefined)
   const sweeper = new Sweeper({ limits, clock, digitalSamba, gate, log, everyMs: SWEEP_MS })
   sweeper.start()
   t.teardown(async () => {

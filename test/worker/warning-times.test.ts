@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { Limits } from '../../src/storage/time-limits/time-limit-store.ts'
+import { TimeLimitStore } from '../../src/storage/time-limits/time-limit-store.ts'
 import { open } from '../helper/engines.ts'
 import { until } from '../helper/service.ts'
 import { at, MINUTE, NOON, type Scene, startScene } from './warning-scene.ts'
@@ -107,7 +107,7 @@ t.test('what was marked by a process that died before it was sent is not sent', 
   await scene.close()
   await clock.advanceTo(NOON + 10 * MINUTE)
   const database = await open(t, databaseUrl, clock)
-  const marked = await new Limits(database.ledger, database, undefined).markWarning()
+  const marked = await new TimeLimitStore(database.ledger, database, undefined).markWarning()
   t.match(marked, { ending: { id }, warning: { minutes: 10, toldMinutes: 10 } })
   await database.close()
   const next = await restart(t, scene, 10)

@@ -1,3 +1,4 @@
+import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../schema.ts'
 import { FAILED, PENDING } from './pending.ts'
 
@@ -8,16 +9,19 @@ const DAY_MS = 24 * 3_600_000
  * many have failed within a day.
  */
 export async function backlog(db: Db, now: number) {
-  const { pending, overdue, oldest } = await db
+  const { pending } = await db
     .selectFrom('endings')
     .where('state', '=', PENDING)
-    .select(({ fn, eb }) => [
-      fn.countAll<number>().as('pending'),
-      fn.sum<number | null>(eb.case().when('due_at', '<=', now).then(1).else(0).end()).as('overdue'),
-      fn.min<number | null>('due_at').as('oldest'),
-    ])
+    .select(({ fn }) => fn.countAll<number>().as('pending'))
     .executeTakeFirstOrThrow()
-  const isOverdue = oldest !== null && oldest <= now
+  const { overdue } = await db
+    .selectFrom('endings')
+    .where('state', '=', PENDING)
+    .where('urgent', 'in', BOTH)
+    .where('due_at', '<=', now)
+    .select(({ fn }) => fn.countAll<number>().as('overdue'))
+    .executeTakeFirstOrThrow()
+  const oldest = await Promise.all(BOTH.map((urgent) => oldestOverdue(db, urgent, now)))
   const { failedLastDay } = await db
     .selectFrom('endings')
     .where('state', '=', FAILED)
@@ -26,8 +30,23 @@ export async function backlog(db: Db, now: number) {
     .executeTakeFirstOrThrow()
   return {
     failedLastDay: Number(failedLastDay),
-    pending,
-    overdue: Number(overdue ?? 0),
-    oldestOverdue: isOverdue ? oldest : undefined,
+    pending: Number(pending),
+    overdue: Number(overdue),
+    oldestOverdue: oldest.filter((at) => at !== undefined).sort((a, b) => a - b)[0],
   }
+}
+
+const BOTH = [sql.lit(0), sql.lit(1)]
+
+async function oldestOverdue(db: Db, urgent: RawBuilder<number>, now: number): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('endings')
+    .select('due_at')
+    .where('state', '=', PENDING)
+    .where('urgent', '=', urgent)
+    .where('due_at', '<=', now)
+    .orderBy('due_at')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.due_at
 }

@@ -65,18 +65,17 @@ type Which = 'all' | 'first attempts' | 'retries'
 function claimFrom(db: Db | Trx, at: ClaimParameters, orders: Which[]) {
   const ranges = ([1, 0] as const).flatMap((urgent) => orders.map((order) => ({ urgent, order })))
   const isPostgres = engineOf(db) === 'postgres'
-  const larger = sql.raw(isPostgres ? 'greatest' : 'max')
   const picks = ranges.map(({ urgent, order }, i) => {
-    const taken = ranges.slice(0, i).map((_, j) => sql` - (select count(*) from ${sql.ref(`range_${j}`)})`)
-    const most = urgent === 1 ? at.urgent : at.limit
-    const left = sql<number>`${larger}(0, cast(${most} as bigint)${taken.length > 0 ? sql.join(taken, sql``) : sql``})`
-    const query = ordered(due(db.selectFrom('endings').select('id'), urgent, at.now), order).limit(left)
-    return sql`${sql.ref(`range_${i}`)} as ${isPostgres ? query.forUpdate().skipLocked() : query}`
+    const query = ordered(due(db.selectFrom('endings').select('id'), urgent, at.now), order)
+    const some = query.limit(urgent === 1 ? at.urgent : at.limit)
+    return sql`${sql.ref(`range_${i}`)} as ${isPostgres ? some.forUpdate().skipLocked() : some}`
   })
+  // Each range may have as many as all may have: those of the first ones are taken.
   const picked = ranges.map((_, i) => sql`select id from ${sql.ref(`range_${i}`)}`)
   return sql<EndingRow>`with ${sql.join(picks)} update endings
     set claim = endings.claim + 1, claimed_until = cast(${at.until} as bigint)
-    where id in (${sql.join(picked, sql` union all `)}) returning *`
+    where id in (select id from (${sql.join(picked, sql` union all `)}) as picked limit ${at.urgent})
+    returning *`
 }
 
 type DueQuery<O> = SelectQueryBuilder<Tables, 'endings', O>

@@ -1,8 +1,8 @@
-import { type SelectQueryBuilder, sql } from 'kysely'
-import { roomId, type State } from '../../ending.ts'
+import { sql } from 'kysely'
+import type { State } from '../../ending.ts'
 import { oneYearAfter } from '../../time.ts'
 import { nextWarningAt } from '../../time-limits/warnings.ts'
-import type { AttemptRow, Db, EndingRow, Tables, Trx } from '../schema.ts'
+import type { AttemptRow, Db, EndingRow, Trx } from '../schema.ts'
 import { Closures } from '../time-limits/closures.ts'
 import { noteCancelled, noteChanges, noteMoved } from './change-log.ts'
 import { isUnclaimed, PENDING } from './pending.ts'
@@ -159,46 +159,4 @@ export function attemptsOf(db: Db | Trx, id: string): Promise<AttemptRow[]> {
     .orderBy('started_at')
     .orderBy('id')
     .execute()
-}
-
-/** Every field narrows. `session` also finds endings of a room that made an end call for that session. */
-export interface EndingFilter {
-  state?: State
-  reason?: string
-  session?: string
-  room?: string
-  key?: string
-  subject?: string
-  requestedBy?: string
-  /** epoch ms, exclusive */
-  dueBefore?: number
-  dueAfter?: number
-  /** the id of the last ending of the page before */
-  before?: string
-}
-
-/** Newest first: UUIDv7 ids sort by the time they were made. */
-export function listEndings(db: Db, filter: EndingFilter, limit: number): Promise<EndingRow[]> {
-  let query = db.selectFrom('endings').selectAll().orderBy('id', 'desc').limit(limit)
-  if (filter.state) query = query.where('state', '=', sql.lit(filter.state))
-  if (filter.reason !== undefined) query = query.where('reason', '=', filter.reason)
-  if (filter.key !== undefined) query = query.where('key', '=', filter.key)
-  if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject)
-  if (filter.requestedBy !== undefined) query = query.where('requested_by', '=', filter.requestedBy)
-  if (filter.dueBefore !== undefined) query = query.where('due_at', '<', filter.dueBefore)
-  if (filter.dueAfter !== undefined) query = query.where('due_at', '>', filter.dueAfter)
-  if (filter.before !== undefined) query = query.where('id', '<', filter.before.toLowerCase())
-  if (filter.session !== undefined) query = bySession(query, filter.session.toLowerCase())
-  if (filter.room !== undefined)
-    query = query.where('target_kind', '=', 'room').where('target_id', '=', roomId(filter.room))
-  return query.execute()
-}
-
-function bySession<O>(query: SelectQueryBuilder<Tables, 'endings', O>, session: string) {
-  return query.where((eb) =>
-    eb.or([
-      eb.and([eb('target_kind', '=', 'session'), eb('target_id', '=', session)]),
-      eb('id', 'in', eb.selectFrom('attempts').select('ending_id').where('session', '=', session)),
-    ]),
-  )
 }

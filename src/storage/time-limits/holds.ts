@@ -82,7 +82,7 @@ async function firstOfEach(db: Db | Trx, kind: Kind, names: string[], now: numbe
 
 /** Whether a hold is in force; with `id`, one on a room of that UUID, or on one that is named in another way. */
 export async function isAnyInForce(db: Db, now: number, id?: string): Promise<boolean> {
-  const inForce = db.selectFrom('holds').select('id').where('from_at', '<=', now).limit(1)
+  const inForce = db.selectFrom('holds').select('id').where('from_at', '<=', now).orderBy('until_at').limit(1)
   const ranges =
     id === undefined
       ? current(inForce, now)
@@ -96,7 +96,13 @@ export async function isAnyInForce(db: Db, now: number, id?: string): Promise<bo
 
 /** Whether a party keeps any room closed, now or in time to come. */
 export async function hasHolds(db: Db | Trx, requestedBy: string, now: number): Promise<boolean> {
-  const own = db.selectFrom('holds').select('id').where('requested_by', '=', requestedBy).limit(1)
+  // In the order of the index, so that PostgreSQL takes that one, however many holds have run out.
+  const own = db
+    .selectFrom('holds')
+    .select('id')
+    .where('requested_by', '=', requestedBy)
+    .orderBy('until_at')
+    .limit(1)
   for (const range of current(own, now)) if (await range.executeTakeFirst()) return true
   return false
 }

@@ -1,44 +1,50 @@
-import type { SelectQueryBuilder } from 'kysely'
 import { CLOCK_DOUBT_MS } from '../../clock.ts'
+import type { TargetKind } from '../../ending.ts'
+import { ofSession } from '../endings/pages.ts'
 import { PENDING } from '../endings/pending.ts'
-import type { Db, EndingRow, SessionRow, Tables, Trx } from '../schema.ts'
+import type { Db, EndingRow, SessionRow, Trx } from '../schema.ts'
 import { namesIn } from './session-names.ts'
 
+// Of each name: whoever is shown more than that is no wiser.
+const MOST_PENDING = 100
+
 /** The pending endings of a session or of the room that it is in, the earliest first: that one is in force. */
-export function pendingFor(db: Db | Trx, session: SessionRow | { id: string }): Promise<EndingRow[]> {
-  const rooms = 'started_at' in session ? roomTargets(session) : []
+export async function pendingFor(db: Db | Trx, session: SessionRow | { id: string }): Promise<EndingRow[]> {
+  const own = pendingOf(db, { kind: 'session', id: session.id }).execute()
+  const ofRoom = 'started_at' in session ? roomTargets(session) : []
   const startedAt = 'started_at' in session ? session.started_at : 0
-  return db
-    .selectFrom('endings')
-    .selectAll()
-    .where('state', '=', PENDING)
-    .where((eb) =>
-      eb.or([
-        eb.and([eb('target_kind', '=', 'session'), eb('target_id', '=', session.id)]),
-        ...rooms.map(({ kind, id }) =>
-          eb.and([
-            eb('target_kind', '=', kind),
-            eb('target_id', '=', id),
-            // As in the worker: a session that had begun by then, give or take, is the ending's business.
-            eb('due_at', '>=', startedAt - CLOCK_DOUBT_MS),
-          ]),
-        ),
-      ]),
-    )
-    .orderBy('due_at')
-    .orderBy('id')
-    .execute()
+  const found = await Promise.all([
+    own,
+    // As in the worker: a session that had begun by then, give or take, is the ending's business.
+    ...ofRoom.map((target) =>
+      pendingOf(db, target)
+        .where('due_at', '>=', startedAt - CLOCK_DOUBT_MS)
+        .execute(),
+    ),
+  ])
+  return found.flat().sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))
 }
 
-/** The pending endings with the same target as `ending`. */
-export function pendingLike(db: Db | Trx, ending: EndingRow): Promise<EndingRow[]> {
+interface TargetColumns {
+  kind: TargetKind
+  id: string
+}
+
+function pendingOf(db: Db | Trx, { kind, id }: TargetColumns) {
   return db
     .selectFrom('endings')
     .selectAll()
     .where('state', '=', PENDING)
-    .where('target_kind', '=', ending.target_kind)
-    .where('target_id', '=', ending.target_id)
-    .execute()
+    .where('target_id', '=', id)
+    .where('target_kind', '=', kind)
+    .orderBy('due_at')
+    .orderBy('id')
+    .limit(MOST_PENDING)
+}
+
+/** The pending endings with the same target as `ending`, the earliest first. */
+export function pendingLike(db: Db | Trx, ending: EndingRow): Promise<EndingRow[]> {
+  return pendingOf(db, { kind: ending.target_kind, id: ending.target_id }).execute()
 }
 
 /**
@@ -51,25 +57,15 @@ export async function allFor(
   limit: number,
 ): Promise<EndingRow[]> {
   const newest = db.selectFrom('endings').selectAll().orderBy('id', 'desc').limit(limit)
-  const own = newest.where((eb) =>
-    eb.or([
-      eb.and([eb('target_kind', '=', 'session'), eb('target_id', '=', session.id)]),
-      eb('id', 'in', eb.selectFrom('attempts').select('ending_id').where('session', '=', session.id)),
-    ]),
-  )
-  const found = [await own.execute(), 'started_at' in session ? await ofItsRoom(newest, session) : []].flat()
-  const byId = new Map(found.map((ending) => [ending.id, ending]))
+  const rooms = 'started_at' in session ? roomTargets(session) : []
+  const found = await Promise.all([
+    newest.where('id', 'in', ofSession(db, session.id)).execute(),
+    ...rooms.map(({ kind, id }) =>
+      newest.where('target_id', '=', id).where('target_kind', '=', kind).execute(),
+    ),
+  ])
+  const byId = new Map(found.flat().map((ending) => [ending.id, ending]))
   return [...byId.values()].sort((a, b) => (a.id > b.id ? -1 : 1))
-}
-
-async function ofItsRoom<O>(query: SelectQueryBuilder<Tables, 'endings', O>, session: SessionRow) {
-  const rooms = roomTargets(session)
-  if (rooms.length === 0) return []
-  return query
-    .where((eb) =>
-      eb.or(rooms.map(({ kind, id }) => eb.and([eb('target_kind', '=', kind), eb('target_id', '=', id)]))),
-    )
-    .execute()
 }
 
 /** The sessions known to be live that an ending is about; the one it names, where nothing else is known of that. */
@@ -77,17 +73,15 @@ export async function sessionsOf(
   db: Db | Trx,
   { target_kind: kind, target_id: id }: EndingRow,
 ): Promise<Array<SessionRow | { id: string }>> {
-  const rows = await db
-    .selectFrom('sessions')
-    .selectAll()
-    .where('over_at', 'is', null)
-    .where((eb) => {
-      if (kind === 'session') return eb('id', '=', id)
-      if (kind === 'external') return eb('external_id', '=', id)
-      return eb.or([eb('room_id', '=', id), eb('friendly_url', '=', id)])
-    })
-    .execute()
-  return rows.length === 0 && kind === 'session' ? [{ id }] : rows
+  const live = db.selectFrom('sessions').selectAll().where('over_at', 'is', null)
+  const named = {
+    session: [live.where('id', '=', id)],
+    external: [live.where('external_id', '=', id)],
+    room: [live.where('room_id', '=', id), live.where('friendly_url', '=', id)],
+  }
+  const rows = (await Promise.all(named[kind].map((query) => query.execute()))).flat()
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  return byId.size === 0 && kind === 'session' ? [{ id }] : [...byId.values()]
 }
 
 function roomTargets(session: SessionRow): Array<{ kind: 'room' | 'external'; id: string }> {

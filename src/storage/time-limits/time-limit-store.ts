@@ -36,7 +36,7 @@ export interface RuleChange {
 }
 
 /** The part of the ledger that is about time limits: rules, the sessions under them, warnings, and rooms kept closed. */
-export class Limits {
+export class TimeLimitStore {
   readonly #ledger: Ledger
   readonly #db: Db
   readonly #engine: Engine

@@ -5,6 +5,7 @@ import { migration as timeLimits } from './003-time-limits.ts'
 import { migration as owners } from './004-owners.ts'
 import { migration as changes } from './005-changes.ts'
 import { migration as retrying } from './006-retrying.ts'
+import { migration as largeLedgers } from './007-large-ledgers.ts'
 
 /** In the order of their names. Append; never edit or reorder. */
 export const migrations: Record<string, Migration> = {
@@ -14,4 +15,5 @@ export const migrations: Record<string, Migration> = {
   '004-owners': owners,
   '005-changes': changes,
   '006-retrying': retrying,
+  '007-large-ledgers': largeLedgers,
 }
