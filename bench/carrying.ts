@@ -54,7 +54,9 @@ export async function carrying(makers: Array<(upstream: string) => Promise<Conte
     for (const connections of CONNECTIONS)
       for (const { name, curfew } of running) {
         const key = `${name} ${connections}`
-        figures.set(key, [...(figures.get(key) ?? []), await load(curfew, url, connections, SECONDS)])
+        const one = await load(curfew, url, connections, SECONDS)
+        figures.set(key, [...(figures.get(key) ?? []), one])
+        process.stderr.write(`${key}: ${JSON.stringify(one)}\n`)
       }
   }
   const rows = tabulate(

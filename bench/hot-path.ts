@@ -16,7 +16,8 @@ const base = (url: string) => ({
   DIGITAL_SAMBA_DEVELOPER_KEY: 'developer-key-000',
   API_KEYS: `booking:${KEYS.booking}`,
   DATABASE_URL: url,
-  CALLS_PER_MINUTE: '10000000',
+  CALLS_PER_MINUTE: '100000',
+  MAX_CONCURRENT_CALLS: '100',
 })
 const sqlite = async (name: string, server?: string): Promise<Contender> => ({
   name,

@@ -3,7 +3,7 @@ import got from 'got'
 import pRetry from 'p-retry'
 
 /**
- * What a team would write in an afternoon: Fastify takes a request, got and p-retry make the call, ten at a time, and
+ * What a team would write in an afternoon: Fastify takes a request, got and p-retry make the call, a hundred at a time, and
  * all of it is forgotten with the process. What Curfew is measured against.
  */
 const upstream = got.extend({
@@ -16,7 +16,7 @@ const waiting: string[] = []
 let running = 0
 
 async function next(): Promise<void> {
-  if (running === 10) return
+  if (running === 100) return
   const session = waiting.shift()
   if (session === undefined) return
   running += 1
