@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
 import { openDatabase } from '../src/storage/engine/database.ts'
 import { Ledger } from '../src/storage/ledger.ts'
-import { wish } from '../test/helper/wishes.ts'
+import { instruction } from '../test/helper/instructions.ts'
 import { median, type Row, residentMb } from './measure.ts'
 import { startMeasured } from './process.ts'
 
@@ -41,6 +41,8 @@ async function fill(url: string): Promise<void> {
   const ledger = new Ledger(database)
   const dueAt = systemClock.now() + 86_400_000
   for (let i = 0; i < PENDING; i += 1000)
-    await Promise.all(Array.from({ length: 1000 }, (_, j) => ledger.store(wish({ dueAt: dueAt + i + j }))))
+    await Promise.all(
+      Array.from({ length: 1000 }, (_, j) => ledger.store(instruction({ dueAt: dueAt + i + j }))),
+    )
   await database.close()
 }

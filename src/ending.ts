@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { OneOf } from './schema-helpers.ts'
 
 /**
  * An ending: end this target, at this time, for this reason. Everything that Curfew does is one of these.
@@ -6,7 +7,7 @@ import { type Static, Type } from 'typebox'
  */
 
 /** `pending` waits for its due time or next attempt; the other three are how it can be over. See docs/lifecycle.md. */
-export const STATES = ['pending', 'ended', 'failed', 'cancelled'] as const
+const STATES = ['pending', 'ended', 'failed', 'cancelled'] as const
 export type State = (typeof STATES)[number]
 
 /** How an `ended` one ended: by us, before us, or because its room had no session that was its business. */
@@ -21,7 +22,7 @@ export type Failure = (typeof FAILURES)[number]
 export const RESULTS = ['ended', 'already_ended', 'not_found', 'rejected', 'retry'] as const
 export type Result = (typeof RESULTS)[number]
 
-export const TARGET_KINDS = ['session', 'room', 'external'] as const
+const TARGET_KINDS = ['session', 'room', 'external'] as const
 export type TargetKind = (typeof TARGET_KINDS)[number]
 
 export const UUID = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
@@ -86,84 +87,7 @@ export const Target = Type.Object(
 )
 export type Target = Static<typeof Target>
 
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
-  Type.Union([schema, Type.Null()])
-const OneOf = <const T extends readonly string[]>(values: T) =>
-  Type.Unsafe<T[number]>({ type: 'string', enum: [...values], description: `one of ${values.join(', ')}` })
 export const StateName = OneOf(STATES)
-
-/** One end call, as callers see it. */
-export const Attempt = Type.Object({
-  attempt: Type.Integer(),
-  session: Type.String(),
-  startedAt: Type.String(),
-  durationMs: Type.Integer(),
-  status: Nullable(Type.Integer()),
-  result: OneOf(RESULTS),
-  error: Nullable(Type.String()),
-})
-export type Attempt = Static<typeof Attempt>
-
-/** Somebody's change of an ending: only what is different. */
-export const ChangeView = Type.Object({
-  at: Type.String(),
-  by: Type.String(),
-  change: Type.String(),
-  from: Type.Unknown(),
-  to: Type.Unknown(),
-})
-export type ChangeView = Static<typeof ChangeView>
-
-/** A warning that was given: `minutes` is which, `toldMinutes` what people were told. */
-export const WarningView = Type.Object({
-  minutes: Type.Integer(),
-  toldMinutes: Type.Integer(),
-  dueAt: Type.String(),
-  markedAt: Type.String(),
-  sentAt: Nullable(Type.String()),
-  result: Type.String(),
-})
-export type WarningView = Static<typeof WarningView>
-
-/** The ending that decides when a session ends: of all that are pending for it, the earliest. */
-export const InForce = Type.Object({
-  ending: Type.String(),
-  dueAt: Type.String(),
-  requestedBy: Type.String(),
-  reason: Type.String(),
-})
-export type InForce = Static<typeof InForce>
-
-/** An ending as callers see it; times are RFC 3339 in UTC with milliseconds. */
-export const Ending = Type.Object({
-  id: Type.String(),
-  state: StateName,
-  target: Target,
-  reason: Type.String(),
-  requestedBy: Type.String(),
-  key: Nullable(Type.String()),
-  subject: Nullable(Type.String()),
-  urgent: Type.Boolean(),
-  dueAt: Type.String(),
-  attempt: Type.Integer(),
-  nextAttemptAt: Nullable(Type.String()),
-  outcome: Nullable(OneOf(OUTCOMES)),
-  failure: Nullable(OneOf(FAILURES)),
-  createdAt: Type.String(),
-  finishedAt: Nullable(Type.String()),
-  confirmedAt: Nullable(Type.String()),
-  metadata: Type.Unknown(),
-  lastError: Nullable(Type.Object({ at: Type.String(), error: Type.String() })),
-  warnMinutes: Type.Optional(Type.Array(Type.Integer())),
-  holdFrom: Type.Optional(Nullable(Type.String())),
-  holdUntil: Type.Optional(Nullable(Type.String())),
-  attempts: Type.Optional(Type.Array(Attempt)),
-  warnings: Type.Optional(Type.Array(WarningView)),
-  changes: Type.Optional(Type.Array(ChangeView)),
-  changesOmitted: Type.Optional(Type.Integer()),
-  inForce: Type.Optional(Nullable(InForce)),
-})
-export type Ending = Static<typeof Ending>
 
 /** What somebody wants: an ending before it has an id. Times are epoch ms. */
 export interface Instruction {
@@ -185,45 +109,6 @@ export interface Instruction {
 export interface Hold {
   from: number
   until: number | null
-}
-
-/** What somebody wants who does not name endings by their ids: first to take some back, then to store others. */
-export interface Change {
-  /** that party's pending endings with this key, or with this subject */
-  withdraw?: { key: string } | { subject: string }
-  put: Instruction[]
-  /** rooms that are opened again: that party's holds for a subject, or for a room and time */
-  lift?: Array<{ subject: string } | { room: Target; from: number; until: number; subjectPrefix: string }>
-  /** rooms that are closed though nothing is to be ended now */
-  close?: Array<Hold & { room: Target; reason: string; subject: string }>
-}
-
-/** What an event means for endings, and where it stands in the order of the events about its subject. */
-export interface EventMeaning {
-  source: string
-  id: string
-  type: string
-  /** undefined where events of this type have no order */
-  subject: string | undefined
-  /** epoch ms; undefined where its arrival counts */
-  time: number | undefined
-  /** Of two events of the same time the one with the higher precedence wins. */
-  precedence: number
-  /** What is known of the subject after this event; `newest` says that no later one came before it. Pure. */
-  learn(before: unknown, newest: boolean): unknown
-  /** What follows from what is known. Pure. */
-  decide(memory: unknown): Change
-  /** Until when (epoch ms) what is known matters. */
-  mattersUntil(memory: unknown): number
-  /** The room that is booked by what is known. */
-  booked(memory: unknown): Booked | undefined
-}
-
-/** A room that is booked (epoch ms); one whose start is not known may have begun. */
-export interface Booked {
-  room: Target
-  from: number | null
-  until: number
 }
 
 /** The two columns a target is kept in. UUIDs are compared without regard to case, so they are kept in lower case. */

@@ -1,7 +1,7 @@
 import { invalid } from './problem.ts'
 
 /** How deep lists and objects may be nested in a body: more than anybody needs, and less than any recursion minds. */
-export const MOST_LEVELS = 128
+const MOST_LEVELS = 128
 // How far down a place is named.
 const NAMED_LEVELS = 2
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { type DestinationStream, type Logger, pino } from 'pino'
-import type { Config } from './plugins/config.ts'
+import type { Config } from './config/config.ts'
 
 // Nothing in the code logs these; this is for the day on which somebody logs a whole request. No wildcards: they cost
 // more than all the rest of a log line.

@@ -4,9 +4,10 @@ import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import { curfew, serverOptions } from './app.ts'
+import { type Config, ConfigError } from './config/config.ts'
 import { unknownInDotEnv } from './config/sources.ts'
 import { createLogger } from './logger.ts'
-import { type Config, ConfigError, readConfig } from './plugins/config.ts'
+import { readConfig } from './plugins/environment.ts'
 import { startProblem } from './start-problem.ts'
 
 // Beyond the worker's own grace: the last requests are answered and the ledger is closed.

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { type Clock, sleepUntil } from '../clock.ts'
-import type { MadeCall } from '../digital-samba/client.ts'
+import type { CallMade } from '../digital-samba/client.ts'
 import {
   AbortedCallError,
   type DigitalSambaError,
@@ -192,7 +192,7 @@ export class CallGate {
   }
 
   /** Learns from every call that was made. */
-  observe({ error, operation }: MadeCall): void {
+  observe({ error, operation }: CallMade): void {
     // We gave it up ourselves: that says nothing about the other side.
     if (error instanceof AbortedCallError) return
     const now = this.#clock.now()

@@ -20,7 +20,7 @@ interface Remembered {
 const REMEMBERED_MS = 2000
 const MOST_REMEMBERED = 1000
 /** How long one look-up may take, the wait for the call budget included (ms). */
-export const LOOK_UP_MS = 3000
+const LOOK_UP_MS = 3000
 
 /** What people ask of Digital Samba: each answer serves whoever asks the same within some seconds. */
 export class LookUps {
@@ -74,7 +74,7 @@ export class LookUps {
     const { gate, clock } = this.#options
     const signal = AbortSignal.timeout(LOOK_UP_MS)
     const admit = async () => (await gate.permit({ rank: RANK.warning, at: clock.now() }, signal)).spend()
-    return { signal, admit, made: gate.observe.bind(gate) }
+    return { signal, admit, onCall: gate.observe.bind(gate) }
   }
 }
 

@@ -45,7 +45,7 @@ const signingSecrets = Type.String({
     'a list such as billing:whsec_SECRET, where a name is lower-case letters, digits and -, and a SECRET at least 24 bytes in base64',
 })
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 export const Environment = Type.Object({
   HOST: Type.String({ minLength: 1, default: '127.0.0.1', description: 'an address to listen on' }),

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Caller } from '../storage/endings/endings.ts'
+import type { Caller } from '../caller.ts'
 
 /** A caller and the SHA-256 of its key; the key itself is not kept. */
 export interface ApiKey extends Caller {

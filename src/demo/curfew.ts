@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
-import type { Ending } from '../ending.ts'
+import type { Ending } from '../routes/ending-schemas.ts'
 
 const SERVER = fileURLToPath(new URL('../server.ts', import.meta.url))
 

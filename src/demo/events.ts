@@ -1,4 +1,4 @@
-import type { Ending } from '../ending.ts'
+import type { Ending } from '../routes/ending-schemas.ts'
 import { formatTime } from '../time.ts'
 import type { Stage } from './steps.ts'
 

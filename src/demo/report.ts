@@ -1,4 +1,4 @@
-import type { Ending } from '../ending.ts'
+import type { Ending } from '../routes/ending-schemas.ts'
 import type { DemoCurfew } from './curfew.ts'
 
 export type Say = (line: string) => void

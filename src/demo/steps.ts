@@ -1,4 +1,4 @@
-import type { Ending } from '../ending.ts'
+import type { Ending } from '../routes/ending-schemas.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { formatTime } from '../time.ts'
 import { DemoCurfew } from './curfew.ts'

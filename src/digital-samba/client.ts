@@ -23,10 +23,10 @@ import {
   NetworkError,
 } from './errors.ts'
 
-export type Operation = 'end' | 'session' | 'sessions' | 'room-sessions' | 'chat'
+type Operation = 'end' | 'session' | 'sessions' | 'room-sessions' | 'chat'
 
 /** One HTTP call that was made, told whatever came of it. `startedAt` is epoch ms. */
-export interface MadeCall {
+export interface CallMade {
   operation: Operation
   startedAt: number
   durationMs: number
@@ -40,7 +40,7 @@ export interface CallContext {
   /** Waits until one call may leave; throws where none may. Asked before every try. */
   admit: () => Promise<void>
   /** Told of every try, before the next one. */
-  made: (call: MadeCall) => void
+  onCall: (call: CallMade) => void
 }
 
 export interface ClientOptions {
@@ -216,7 +216,7 @@ export class DigitalSamba {
       const outcome = await this.#request(asked, context.signal).catch(asError)
       const error = outcome instanceof DigitalSambaError ? outcome : undefined
       const durationMs = this.#clock.now() - startedAt
-      context.made({ operation: asked.operation, startedAt, durationMs, status: outcome.status, error })
+      context.onCall({ operation: asked.operation, startedAt, durationMs, status: outcome.status, error })
       failed = error
       if (outcome instanceof DigitalSambaError) throw outcome
       return outcome.answer

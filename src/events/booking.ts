@@ -1,8 +1,9 @@
 import { type TProperties, Type } from 'typebox'
-import { type Booked, type Change, type Target, Time } from '../ending.ts'
+import { type Target, Time } from '../ending.ts'
 import type { Mistake } from '../problem.ts'
 import { formatTime, oneYearAfter, parseTime } from '../time.ts'
 import type { AnyHandler, Event, Handler, Setting } from './handler.ts'
+import type { Booked, Change } from './meaning.ts'
 import { type TargetFields, targetFields, targetMistakes, targetOf } from './target.ts'
 
 const BookingId = Type.String({

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
-import type { Booked, Change } from '../ending.ts'
 import type { Mistake } from '../problem.ts'
+import type { Booked, Change } from './meaning.ts'
 
 /** What a handler may know beside the event. Times are epoch ms, durations ms. */
 export interface Setting {

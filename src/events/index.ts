@@ -1,10 +1,10 @@
-import type { EventMeaning } from '../ending.ts'
 import type { Mistake } from '../problem.ts'
 import { checker, MOST_MISTAKES } from '../validation.ts'
 import { billing } from './billing.ts'
 import { booking } from './booking.ts'
 import { readEnvelope } from './envelope.ts'
 import type { AnyHandler, Event, Setting } from './handler.ts'
+import type { EventMeaning } from './meaning.ts'
 import { timeLimit } from './time-limit.ts'
 
 /** Every type of event that is known, without prefix. A new family is a file of its own and a line here. */

@@ -1,9 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Caller } from '../caller.ts'
 import { type ApiKey, digestOf } from '../config/keys.ts'
 import { Problem } from '../problem.ts'
-import type { Caller } from '../storage/endings/endings.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -2,13 +2,13 @@ import { EventEmitter } from 'node:events'
 import fp from 'fastify-plugin'
 
 /** A session that began, as a webhook told; Digital Samba names it and its room by their ids only. */
-export interface StartedSession {
+interface StartedSession {
   session: string
   room: string | undefined
 }
 
-/** What has been noticed of Digital Samba, for whoever in this process has a use for it. */
-export class Notices {
+/** What has been observed of Digital Samba, for whoever in this process has a use for it. */
+class Notices {
   readonly #events = new EventEmitter()
   /** When Digital Samba's webhook came last to this process, and when it was last refused (epoch ms). */
   readonly webhook: { lastAt?: number; lastRefusedAt?: number } = {}

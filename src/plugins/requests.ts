@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import helmet from '@fastify/helmet'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
-import type { Caller } from '../storage/endings/endings.ts'
 import { notFound, pathOf } from './errors.ts'
 
 const LONGEST_PATH = 2048

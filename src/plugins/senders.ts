@@ -18,7 +18,7 @@ declare module 'fastify' {
   }
 }
 
-export interface SenderOptions {
+interface SenderOptions {
   eventSecrets: EventSecret[]
   webhookSecret: string | undefined
 }

@@ -1,11 +1,11 @@
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
+import type { Config } from '../config/config.ts'
 import { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { DEFAULT } from '../time-limits/rules.ts'
 import { SharedListing } from '../worker/listing.ts'
 import { Sweeper } from '../worker/sweeper.ts'
 import { Warner } from '../worker/warner.ts'
-import type { Config } from './config.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -32,7 +32,7 @@ export default fp<{ config: Config }>(async function limits(app, { config }) {
   // A listing of its own: an end that shared one would wait with it, at its rank and until its end.
   const listing = new SharedListing(ledger.clock)
   const warner = new Warner({ ...parts, ledger, listing, text: config.warningText })
-  app.notices.onSessionStarted((started) => sweeper.noticeStarted(started))
+  app.notices.onSessionStarted((started) => sweeper.observeStarted(started))
   app.addHook('onReady', async () => {
     await limits.bringUpToDate()
     sweeper.start()

@@ -17,7 +17,7 @@ interface Waiter {
 }
 
 /** Callers who would rather wait until what they asked for is over. One look for all of them, and none on SQLite. */
-export class Waiting {
+class Waiting {
   readonly #ledger: Ledger
   readonly #log: Pick<Logger, 'warn'>
   readonly #looks: boolean

@@ -3,12 +3,12 @@ import type { Logger } from 'pino'
 import { SlidingBudget, WINDOW_MS } from '../calls/budget.ts'
 import { CallGate } from '../calls/gate.ts'
 import { LookUps } from '../calls/look-ups.ts'
+import type { Config } from '../config/config.ts'
 import { DigitalSamba, type OddSessions } from '../digital-samba/client.ts'
 import { Confirmer } from '../worker/confirmer.ts'
 import { SharedListing } from '../worker/listing.ts'
 import { prune } from '../worker/pruning.ts'
 import { Worker } from '../worker/worker.ts'
-import type { Config } from './config.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Ending, type Hold, type Instruction, METADATA_BYTES, type Target } from '../ending.ts'
+import { type Hold, type Instruction, METADATA_BYTES, type Target } from '../ending.ts'
 import { invalid } from '../problem.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { formatTime, oneYearAfter, parseTime } from '../time.ts'
 import { besides } from './besides.ts'
+import type { Ending } from './ending-schemas.ts'
 import { endingView, holdFields } from './ending-view.ts'
 import { idempotentRequest, preferredWait } from './headers.ts'
 import { endingOf } from './obstacles.ts'
@@ -20,8 +21,8 @@ export async function accept(
   body: EndRequest,
 ): Promise<Ending> {
   const { ledger, limits, waiting } = request.server
-  const wish = instruction(request.caller.name, target, body, ledger.clock.now())
-  const answer = endingOf(await ledger.store(wish, idempotentRequest(request)))
+  const asked = instructionOf(request.caller.name, target, body, ledger.clock.now())
+  const answer = endingOf(await ledger.store(asked, idempotentRequest(request)))
   const { ending, replayed, replaced, takenBack = [] } = answer
   const seconds = preferredWait(request)
   // Before anything else is waited for: it could be over by then, and is told of once.
@@ -31,7 +32,7 @@ export async function accept(
   for (const other of takenBack) logStored(request, other, 'ending.cancelled')
   reply.status(202).header('location', `/v1/endings/${ending.id}`)
   if (over) reply.header('preference-applied', `wait=${seconds}`)
-  const hold = replayed ? await besides(request, () => limits.holdOfEnding(ending.id)) : asRow(wish.hold)
+  const hold = replayed ? await besides(request, () => limits.holdOfEnding(ending.id)) : asRow(asked.hold)
   const after = over ? await over : ending
   if (over && after.state !== 'pending') reply.status(200)
   return { ...endingView(after), ...holdFields(hold) }
@@ -39,7 +40,7 @@ export async function accept(
 
 const asRow = (hold: Hold | undefined) => hold && { from_at: hold.from, until_at: hold.until }
 
-function instruction(requestedBy: string, target: Target, body: EndRequest, now: number): Instruction {
+function instructionOf(requestedBy: string, target: Target, body: EndRequest, now: number): Instruction {
   const metadata = body.metadata ?? {}
   if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_BYTES)
     throw invalid('/metadata', `must be an object of at most ${METADATA_BYTES} bytes of JSON`)

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { Ending } from '../ending.ts'
 import type { ChangeRow, EndingRow } from '../storage/schema.ts'
+import type { Ending } from './ending-schemas.ts'
 import { attemptView, changeView, endingView, holdFields, warningView } from './ending-view.ts'
 
 /** An ending with everything that was done for it. */

@@ -1,13 +1,7 @@
-import {
-  type Attempt,
-  type ChangeView,
-  type Ending,
-  type InForce,
-  targetOf,
-  type WarningView,
-} from '../ending.ts'
+import { targetOf } from '../ending.ts'
 import type { AttemptRow, ChangeRow, EndingRow, HoldRow, WarningRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
+import type { Attempt, ChangeView, Ending, InForce, WarningView } from './ending-schemas.ts'
 
 /** An ending as callers see it. */
 export function endingView(row: EndingRow): Ending {

@@ -1,22 +1,12 @@
 import { type Static, Type } from 'typebox'
-import {
-  Attempt,
-  Ending,
-  EndingId,
-  InForce,
-  SessionId,
-  Target,
-  UUID,
-  WarningView,
-  WarnMinutes,
-} from '../ending.ts'
+import { EndingId, SessionId, Target, UUID, WarnMinutes } from '../ending.ts'
 import { ProblemDocument } from '../problem.ts'
+import { Nullable } from '../schema-helpers.ts'
 import { LONGEST_LIMIT_MINUTES } from '../time-limits/rules.ts'
+import { Attempt, Ending, InForce, WarningView } from './ending-schemas.ts'
 import { closed, Limit } from './schemas.ts'
 
 const answers = { '4xx': ProblemDocument, '5xx': ProblemDocument }
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
-  Type.Union([schema, Type.Null()])
 const page = <T extends Parameters<typeof Type.Array>[0]>(item: T) =>
   Type.Object({ data: Type.Array(item), nextCursor: Nullable(Type.String()) })
 
@@ -82,14 +72,13 @@ const RoomView = Type.Object({
   friendlyUrl: Nullable(Type.String()),
   externalId: Nullable(Type.String()),
 })
-export const SessionItem = Type.Object({
+const SessionItem = Type.Object({
   id: Type.String(),
   room: RoomView,
   startedAt: Nullable(Type.String()),
   participants: Nullable(Type.Integer()),
   inForce: Nullable(InForce),
 })
-export type SessionItem = Static<typeof SessionItem>
 export const sessionsAnswer = { 200: page(SessionItem), ...answers }
 
 export const SessionParams = closed({ sessionId: SessionId })

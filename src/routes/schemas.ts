@@ -1,6 +1,5 @@
 import { type Static, type TProperties, Type } from 'typebox'
 import {
-  Ending,
   EndingId,
   Key,
   Metadata,
@@ -15,6 +14,7 @@ import {
   WarnMinutes,
 } from '../ending.ts'
 import { ProblemDocument } from '../problem.ts'
+import { Ending } from './ending-schemas.ts'
 
 /** Everything that is not named is refused. */
 export const closed = <T extends TProperties>(properties: T) =>

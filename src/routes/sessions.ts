@@ -3,11 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import { CLOCK_DOUBT_MS } from '../clock.ts'
 import type { ListedSession, OneSession } from '../digital-samba/answers.ts'
 import { NotFoundError, WrongStateError } from '../digital-samba/errors.ts'
-import { type Ending, targetOf } from '../ending.ts'
+import { targetOf } from '../ending.ts'
 import { Problem } from '../problem.ts'
 import type { EndingRow, SessionRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 import { detailed } from './ending-details.ts'
+import type { Ending } from './ending-schemas.ts'
 import { attemptView, inForceView, latenessOf, timeOrNull, warningView } from './ending-view.ts'
 import {
   type EndedBy,

@@ -38,7 +38,7 @@ export const timeLimits: FastifyPluginAsyncTypebox = async (app) => {
       checkWarnings(maxMinutes, warnMinutes)
       const room = nameOf(request.params.room)
       const rule = { room, requestedBy: request.caller.name, maxMinutes, warnMinutes }
-      const change = await limits.putRule(rule, request.caller)
+      const change = await limits.upsertRule(rule, request.caller)
       const { rule: row, created } = ruleOf(change.changed)
       logRule(request, row, change, 'time_limit.set')
       reply.status(created ? 201 : 200)
@@ -141,12 +141,12 @@ function checkWarnings(maxMinutes: number, warnMinutes: number[] = []): void {
 function logRule(
   request: FastifyRequest,
   rule: TimeLimitRow,
-  { noticed, trouble }: RuleChange,
+  { observed, trouble }: RuleChange,
   event: string,
 ): void {
   const { room, requested_by: requestedBy, max_minutes: maxMinutes } = rule
   request.log.info({ room, requestedBy, maxMinutes, by: request.caller.name }, event)
-  for (const { ending, how } of noticed) logStored(request, ending, `ending.${how}`)
+  for (const { ending, how } of observed) logStored(request, ending, `ending.${how}`)
   if (trouble !== undefined) request.log.warn({ err: trouble, room }, 'time_limit.to_be_continued')
 }
 

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
+import { logSeenOver } from '../ending-log.ts'
 import { invalid, ProblemDocument } from '../problem.ts'
-import { logSeenOver } from '../worker/log.ts'
 import { DigitalSambaEvent } from './event-schemas.ts'
 import { Nothing } from './schemas.ts'
 

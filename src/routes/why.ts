@@ -1,5 +1,5 @@
-import type { Ending } from '../ending.ts'
 import { formatTime } from '../time.ts'
+import type { Ending } from './ending-schemas.ts'
 
 /** What is known of a session; `live` is null where nobody could tell, times are epoch ms. */
 export interface Known {

@@ -15,6 +15,13 @@ export interface ApiRequest {
 
 export type OperationHandler = (request: ApiRequest) => Answer
 
+export type AddOperation = (
+  method: string,
+  url: string,
+  operation: Operation,
+  handle: OperationHandler,
+) => void
+
 /** One call of the API, in the order the vendor looks at it: who, how many, then what; and what goes wrong. */
 export function apiCall(state: State, operation: Operation, handle: OperationHandler): RouteHandlerMethod {
   return (request, reply) => {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Answer, alreadyEnded, empty, invalid, notFound, ok } from './answers.ts'
-import { type ApiRequest, apiCall, type OperationHandler } from './api-call.ts'
-import type { Operation } from './calls.ts'
+import { type AddOperation, type ApiRequest, apiCall } from './api-call.ts'
+import type { Session } from './entities.ts'
 import { acceptAnyBody } from './json-body.ts'
 import { parsePageQuery } from './page-query.ts'
 import { roomRoutes } from './room-routes.ts'
@@ -9,13 +9,6 @@ import type { SessionPage } from './session-list.ts'
 import type { State } from './state.ts'
 import { sessionListItem, sessionStatistics } from './views.ts'
 import { webhookRoutes } from './webhook-routes.ts'
-
-export type AddOperation = (
-  method: string,
-  url: string,
-  operation: Operation,
-  handle: OperationHandler,
-) => void
 
 /** The vendor's API, as far as its documents have been extracted. */
 export function apiRoutes(state: State) {
@@ -79,6 +72,9 @@ function sessionRoutes(state: State, add: AddOperation): void {
   }
 }
 
-function listing({ total, sessions }: SessionPage, count: (total: number) => string | number): Answer {
+function listing(
+  { total, sessions }: SessionPage<Session>,
+  count: (total: number) => string | number,
+): Answer {
   return ok({ data: sessions.map(sessionListItem), total_count: count(total) })
 }

@@ -13,10 +13,10 @@ export interface Room {
   readonly createdAt: number
   isLocked: boolean
   isDeleted: boolean
-  readonly sessions: SessionList
+  readonly sessions: SessionList<Session>
 }
 
-export interface Participant {
+interface Participant {
   readonly id: string
   readonly name: string
 }

@@ -12,7 +12,7 @@ type Raw = Record<string, unknown>
 export function parsePageQuery(
   raw: Raw,
   findSession: (id: string) => Session | undefined,
-): { query: PageQuery; errors?: undefined } | { errors: FieldErrors } {
+): { query: PageQuery<Session>; errors?: undefined } | { errors: FieldErrors } {
   const errors: FieldErrors = {}
   const complain = (field: string, text: string) => {
     errors[field] = [text]

@@ -1,6 +1,5 @@
 import { type Answer, empty, type FieldErrors, invalid, notFound, ok } from './answers.ts'
-import type { ApiRequest } from './api-call.ts'
-import type { AddOperation } from './api-routes.ts'
+import type { AddOperation, ApiRequest } from './api-call.ts'
 import type { NewRoom } from './entities.ts'
 import type { State } from './state.ts'
 import { roomView } from './views.ts'

@@ -11,12 +11,11 @@ import { WebhookDelivery } from './webhook-delivery.ts'
 import { Webhooks } from './webhooks.ts'
 import { World } from './world.ts'
 
-export type { Call, Operation } from './calls.ts'
-export type { ChatMessage, NewRoom, NewSession, Participant, Room, Session } from './entities.ts'
+export type { Call } from './calls.ts'
+export type { NewRoom, Room, Session } from './entities.ts'
 export type { Fault } from './faults.ts'
 export type { Sandbox } from './running-sandbox.ts'
-export type { Credentials, Settings, SettingsChange, WebhookSettings } from './settings.ts'
-export type { Webhook, WebhookFields } from './webhooks.ts'
+export type { WebhookFields } from './webhooks.ts'
 
 export interface SandboxOptions {
   clock?: Clock

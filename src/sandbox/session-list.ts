@@ -1,50 +1,55 @@
-import type { Session } from './entities.ts'
+/** What a list has to know of a session. */
+export interface Listed {
+  readonly startTime: number
+  readonly sequence: number
+  live: boolean
+}
 
-export interface PageQuery {
+export interface PageQuery<S extends Listed> {
   limit: number
   offset: number
   order: 'asc' | 'desc'
   live?: boolean
   /** Only what comes after this session in the given order, whether or not it still matches the other filters. */
-  after?: Session
+  after?: S
   /** Epoch ms, inclusive. */
   startedFrom?: number
   /** Epoch ms, exclusive. */
   startedBefore?: number
 }
 
-export interface SessionPage {
+export interface SessionPage<S extends Listed> {
   /** All that match the filters, not only this page. */
   total: number
-  sessions: Session[]
+  sessions: S[]
 }
 
-type Position = Pick<Session, 'startTime' | 'sequence'>
+type Position = Pick<Listed, 'startTime' | 'sequence'>
 
 /** Sessions kept in the order of their listing, so that neither an end nor a page has to walk through all of them. */
-export class SessionList {
-  readonly #all: Session[] = []
-  readonly #live: Session[] = []
+export class SessionList<S extends Listed> {
+  readonly #all: S[] = []
+  readonly #live: S[] = []
 
-  all(): readonly Session[] {
+  all(): readonly S[] {
     return this.#all
   }
 
-  live(): readonly Session[] {
+  live(): readonly S[] {
     return this.#live
   }
 
-  add(session: Session): void {
+  add(session: S): void {
     insert(this.#all, session)
     if (session.live) insert(this.#live, session)
   }
 
-  ended(session: Session): void {
+  ended(session: S): void {
     const index = firstNotBefore(this.#live, session)
     if (this.#live[index] === session) this.#live.splice(index, 1)
   }
 
-  page(query: PageQuery): SessionPage {
+  page(query: PageQuery<S>): SessionPage<S> {
     const matching = this.#matching(query.live)
     const from = query.startedFrom === undefined ? 0 : firstStarted(matching, query.startedFrom)
     const to =
@@ -59,15 +64,15 @@ export class SessionList {
     return { total: Math.max(0, to - from), sessions }
   }
 
-  #matching(live: boolean | undefined): readonly Session[] {
+  #matching(live: boolean | undefined): readonly S[] {
     if (live === undefined) return this.#all
     return live ? this.#live : this.#all.filter((session) => !session.live)
   }
 }
 
 function behind(
-  list: readonly Session[],
-  after: Session,
+  list: readonly Position[],
+  after: Position,
   order: 'asc' | 'desc',
   from: number,
   to: number,
@@ -76,11 +81,11 @@ function behind(
   return [Math.max(from, firstNotBefore(list, { ...after, sequence: after.sequence + 1 })), to]
 }
 
-function firstStarted(list: readonly Session[], at: number): number {
+function firstStarted(list: readonly Position[], at: number): number {
   return firstNotBefore(list, { startTime: at, sequence: -1 })
 }
 
-function insert(list: Session[], session: Session): void {
+function insert<S extends Position>(list: S[], session: S): void {
   list.splice(firstNotBefore(list, session), 0, session)
 }
 

@@ -9,7 +9,7 @@ const SPELLINGS: ((iso: string) => string)[] = [
 ]
 
 /** Which spelling a session gets depends on the session alone, so that a client that reads only some is found. */
-export function spellTime(at: number, spelling: number): string {
+function spellTime(at: number, spelling: number): string {
   const iso = new Date(at).toISOString().slice(0, 'YYYY-MM-DDTHH:MM:SS'.length)
   return (SPELLINGS[spelling % SPELLINGS.length] as (iso: string) => string)(iso)
 }

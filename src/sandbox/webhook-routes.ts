@@ -1,6 +1,5 @@
 import { type Answer, invalid, noContent, notFound, ok } from './answers.ts'
-import type { ApiRequest } from './api-call.ts'
-import type { AddOperation } from './api-routes.ts'
+import type { AddOperation, ApiRequest } from './api-call.ts'
 import type { State } from './state.ts'
 import { webhookListItem, webhookView } from './views.ts'
 import { parseWebhookFields } from './webhook-fields.ts'

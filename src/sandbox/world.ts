@@ -14,7 +14,7 @@ import { WorldError } from './world-error.ts'
 
 /** What exists at the vendor: rooms, their sessions and who is in them. Knows nothing of HTTP. */
 export class World {
-  readonly sessions = new SessionList()
+  readonly sessions = new SessionList<Session>()
   readonly chat: ChatMessage[] = []
   readonly #now: () => number
   readonly #rooms = new Map<string, Room>()

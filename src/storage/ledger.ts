@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events'
+import type { Caller } from '../caller.ts'
 import type { Clock } from '../clock.ts'
-import type { EventMeaning, Instruction } from '../ending.ts'
+import type { Instruction } from '../ending.ts'
+import type { EventMeaning } from '../events/meaning.ts'
 import { callsSince, endRefusal, loadControl, setControl } from './control.ts'
 import { backlog } from './endings/backlog.ts'
 import { changesOf } from './endings/change-log.ts'
@@ -23,7 +25,6 @@ import {
 } from './endings/confirmations.ts'
 import {
   attemptsOf,
-  type Caller,
   cancelEnding,
   findEnding,
   finishedAmong,
@@ -35,9 +36,10 @@ import {
 import { hastenRetries } from './endings/hasten.ts'
 import { type IdempotentRequest, withIdempotency } from './endings/idempotency.ts'
 import { type EndingFilter, type EndingPage, pageOfEndings } from './endings/pages.ts'
+import type { Stored } from './endings/replacements.ts'
 import { type Starter, Starts } from './endings/starts.ts'
 import { recordSuccesses } from './endings/successes.ts'
-import { type Stored, type Upsert, upsertEndings, upserts } from './endings/upserts.ts'
+import { type Upsert, upsertEndings, upserts } from './endings/upserts.ts'
 import type { OpenDatabase } from './engine/database.ts'
 import { InProgressError, isUniqueViolation, translated } from './engine/errors.ts'
 import { type Batched, type CommitOptions, GroupCommit } from './engine/group-commit.ts'

@@ -59,7 +59,7 @@ export interface ChangesTable {
 }
 
 /** One row for each end call, whoever made it and whatever became of its ending. */
-export interface AttemptsTable {
+interface AttemptsTable {
   id: string
   ending_id: string
   attempt: number
@@ -73,7 +73,7 @@ export interface AttemptsTable {
   confirmed_at: number | null
 }
 
-export interface IdempotencyKeysTable {
+interface IdempotencyKeysTable {
   caller: string
   key: string
   fingerprint: string
@@ -122,7 +122,7 @@ export interface SubjectsTable {
 }
 
 /** A rule: no session in this room lasts longer. */
-export interface TimeLimitsTable {
+interface TimeLimitsTable {
   /** a room's UUID or friendly URL, or `external:` and its external id */
   room: string
   /** 1 where the room is named by its UUID */
@@ -136,7 +136,7 @@ export interface TimeLimitsTable {
 }
 
 /** A session that a rule or a hold is, or was, about. */
-export interface SessionsTable {
+interface SessionsTable {
   id: string
   room_id: string | null
   friendly_url: string | null
@@ -149,7 +149,7 @@ export interface SessionsTable {
 }
 
 /** The ending that one party's rules have made for a session. */
-export interface SessionLimitsTable {
+interface SessionLimitsTable {
   session: string
   requested_by: string
   ending_id: string
@@ -159,7 +159,7 @@ export interface SessionLimitsTable {
 }
 
 /** The ending that one party's holds have made for a session; of several holds, one stands for it. */
-export interface SessionHoldsTable {
+interface SessionHoldsTable {
   session: string
   requested_by: string
   hold_id: string
@@ -167,7 +167,7 @@ export interface SessionHoldsTable {
 }
 
 /** The rule of a room has changed, and not every session that it is about is in line with it. */
-export interface LimitChangesTable {
+interface LimitChangesTable {
   /** as the rule names it; empty for the default */
   room: string
   /** the last session that was brought in line */
@@ -176,7 +176,7 @@ export interface LimitChangesTable {
 }
 
 /** Marked before it is sent: a message twice annoys, a lost one does not matter. */
-export interface WarningsTable {
+interface WarningsTable {
   ending_id: string
   due_at: number
   /** which of the warnings it is */
@@ -193,7 +193,7 @@ export interface WarningsTable {
 }
 
 /** What people in a room were told last. */
-export interface WarnedRoomsTable {
+interface WarnedRoomsTable {
   room: string
   warned_at: number
   /** JSON: the warnings of ends that are still ahead */
@@ -201,7 +201,7 @@ export interface WarnedRoomsTable {
 }
 
 /** A room that is kept closed: sessions that begin in it meanwhile are ended. */
-export interface HoldsTable {
+interface HoldsTable {
   id: string
   room_kind: 'room' | 'external'
   room: string
@@ -220,7 +220,7 @@ export interface HoldsTable {
   lifted_by: string | null
 }
 
-export interface SweepsTable {
+interface SweepsTable {
   name: 'live'
   next_at: number
 }

@@ -135,14 +135,14 @@ async function endOne(session: string, tools: AttemptTools, calls: Call[]): Prom
   const { digitalSamba, context } = tools
   const first = calls.length
   try {
-    await digitalSamba.end(session, { ...context, made: noted(session, calls, context.made) })
+    await digitalSamba.end(session, { ...context, onCall: recordCall(session, calls, context.onCall) })
     return settle(calls, first, { result: 'ended' })
   } catch (error) {
     return settle(calls, first, await judge(session, error, tools))
   }
 }
 
-function noted(session: string, calls: Call[], made: CallContext['made']): CallContext['made'] {
+function recordCall(session: string, calls: Call[], onCall: CallContext['onCall']): CallContext['onCall'] {
   return (call) => {
     const { startedAt, durationMs, status, error } = call
     calls.push({
@@ -154,7 +154,7 @@ function noted(session: string, calls: Call[], made: CallContext['made']): CallC
       result: 'retry',
       error: error?.message ?? null,
     })
-    made(call)
+    onCall(call)
   }
 }
 

@@ -4,11 +4,11 @@ import { type CallGate, CallsHeldError } from '../calls/gate.ts'
 import type { Clock } from '../clock.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
+import { logSeenOver } from '../ending-log.ts'
 import { STILL_LIVE_AFTER_MS, type Unconfirmed } from '../storage/endings/confirmations.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { Background, type Next } from './background.ts'
-import { logSeenOver } from './log.ts'
 
 export interface ConfirmerOptions {
   ledger: Ledger
@@ -70,14 +70,14 @@ export class Confirmer {
   }
 
   async #confirm({ ending, sessions }: Unconfirmed, first: Permit): Promise<void> {
-    const seen = new Set<Sight>()
+    const seen = new Set<LookupResult>()
     for (const [i, session] of sessions.entries())
       seen.add(await this.#look(session, i === 0 ? first : undefined))
     if (seen.has('live')) await this.#stillLive(ending)
     else if (seen.has('unknown')) await this.#later(ending)
   }
 
-  async #look(session: string, first: Permit | undefined): Promise<Sight> {
+  async #look(session: string, first: Permit | undefined): Promise<LookupResult> {
     const { digitalSamba, gate, ledger, log } = this.#options
     const signal = this.#background.stopping
     let held = first
@@ -86,7 +86,7 @@ export class Confirmer {
       held = undefined
       permit.spend()
     }
-    const context: CallContext = { signal, admit, made: gate.observe.bind(gate) }
+    const context: CallContext = { signal, admit, onCall: gate.observe.bind(gate) }
     try {
       const { live } = await digitalSamba.session(session, context)
       if (live) return 'live'
@@ -119,4 +119,4 @@ export class Confirmer {
   }
 }
 
-type Sight = 'live' | 'over' | 'unknown'
+type LookupResult = 'live' | 'over' | 'unknown'

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { fields } from '../ending-log.ts'
 import type { Call, Transition } from '../storage/endings/claims.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
@@ -32,25 +33,6 @@ export function logAttempt(
   if (!after) log.warn({ ...about, conclusion: conclusion.kind }, 'ending.report_too_late')
   else if (after.state === 'failed')
     log.error({ ...about, failure: after.failure, why, ...spared(leftAlone) }, 'ending.failed')
-}
-
-/** `session` was seen not to be live: which endings that confirms, and which are over by it without a call. */
-export function logSeenOver(
-  log: Logger,
-  session: string,
-  changed: EndingRow[],
-  seenBy: 'webhook' | 'look-up',
-): void {
-  for (const ending of changed) {
-    const about = { ...fields(ending), session, outcome: ending.outcome, seenBy }
-    if (ending.outcome === 'ended') log.debug(about, 'ending.confirmed')
-    else log.info(about, 'ending.ended')
-  }
-}
-
-function fields({ id, requested_by, reason, target_kind, target_id, due_at }: EndingRow) {
-  const target = `${target_kind}:${target_id}`
-  return { ending: id, target, requestedBy: requested_by, reason, dueAt: formatTime(due_at) }
 }
 
 // The first attempt could be made when it was asked for, or moved, even if the time that was asked for was past.

@@ -6,7 +6,7 @@ import { isStartKnown } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { roomId } from '../ending.ts'
-import type { Noticed } from '../storage/time-limits/session-limits.ts'
+import type { Observed } from '../storage/time-limits/session-limits.ts'
 import type { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { formatTime } from '../time.ts'
 
@@ -60,7 +60,7 @@ export class Sweeper {
   }
 
   /** A session has begun. What cannot be looked up now is found by the next sweep. */
-  noticeStarted(started: Started): void {
+  observeStarted(started: Started): void {
     if (this.#looking.size < MOST_LOOK_UPS) this.#begin(this.#lookAt(started))
     else if (!this.#isSweepRequested) {
       this.#isSweepRequested = true
@@ -100,25 +100,25 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     const { digitalSamba, limits } = this.#options
     for await (const page of digitalSamba.liveSessions(undefined, this.#context()))
-      this.#report(await limits.notice(page.filter(isStartKnown)))
+      this.#report(await limits.observe(page.filter(isStartKnown)))
   }
 
   async #lookAt({ session, room }: Started): Promise<void> {
     const { limits, digitalSamba } = this.#options
     if (!(await limits.isNeeded(room === undefined ? undefined : roomId(room)))) return
     const found = await digitalSamba.session(session, this.#context())
-    if (found.live && isStartKnown(found)) this.#report(await limits.notice([found]))
+    if (found.live && isStartKnown(found)) this.#report(await limits.observe([found]))
   }
 
   #context(): CallContext {
     const { gate } = this.#options
     const signal = this.#stopping.signal
     const admit = async () => (await gate.permit({ rank: RANK.sweep, at: this.#clock.now() }, signal)).spend()
-    return { signal, admit, made: gate.observe.bind(gate) }
+    return { signal, admit, onCall: gate.observe.bind(gate) }
   }
 
-  #report(noticed: Noticed[]): void {
-    for (const { ending, how } of noticed) {
+  #report(observed: Observed[]): void {
+    for (const { ending, how } of observed) {
       const { id, target_kind, target_id, requested_by: requestedBy, reason, key, due_at } = ending
       const about = {
         ending: id,

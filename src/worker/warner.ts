@@ -109,6 +109,6 @@ export class Warner {
   #context(ending: EndingRow, signal: AbortSignal): CallContext {
     const { gate } = this.#options
     const admit = async () => (await gate.permit({ rank: RANK.warning, at: ending.due_at }, signal)).spend()
-    return { signal, admit, made: gate.observe.bind(gate) }
+    return { signal, admit, onCall: gate.observe.bind(gate) }
   }
 }

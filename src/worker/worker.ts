@@ -3,12 +3,13 @@ import { type Permit, type Priority, RANK } from '../calls/budget.ts'
 import type { CallGate } from '../calls/gate.ts'
 import { type Clock, sleepUntil } from '../clock.ts'
 import type { DigitalSamba } from '../digital-samba/client.ts'
+import { logSeenOver } from '../ending-log.ts'
 import type { Start, Starter } from '../storage/endings/starts.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { type AttemptReport, attempt } from './attempt.ts'
 import type { SharedListing } from './listing.ts'
-import { logAttempt, logSeenOver } from './log.ts'
+import { logAttempt } from './log.ts'
 import { transitionFor } from './transition.ts'
 
 export interface WorkerOptions {
@@ -254,7 +255,7 @@ export class Worker implements Starter {
       held = undefined
       permit.spend()
     }
-    const context = { signal, admit, made: gate.observe.bind(gate) }
+    const context = { signal, admit, onCall: gate.observe.bind(gate) }
     return attempt(ending, { digitalSamba, listing, context })
   }
 

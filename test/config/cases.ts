@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
+import { type Config, ConfigError } from '../../src/config/config.ts'
 import type { Environment } from '../../src/config/environment.ts'
-import { type Config, ConfigError, readConfig } from '../../src/plugins/config.ts'
+import { readConfig } from '../../src/plugins/environment.ts'
 
 export type Name = keyof Environment
 export type Env = Record<string, string>

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import t from 'tap'
 import { Environment, SECRETS } from '../../src/config/environment.ts'
-import { readConfig } from '../../src/plugins/config.ts'
+import { readConfig } from '../../src/plugins/environment.ts'
 import { DEFAULTS, type Env, NOWHERE, problems, REQUIRED } from './cases.ts'
 
 const contentOf = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Config } from '../../src/config/config.ts'
 import { SECRETS } from '../../src/config/environment.ts'
 import { unknownInDotEnv } from '../../src/config/sources.ts'
-import type { Config } from '../../src/plugins/config.ts'
 import { apiKey, DEFAULTS, type Env, problems, REQUIRED, read, refused } from './cases.ts'
 
 const KEY = 'sEcReT-key-0123456789-abcdef'

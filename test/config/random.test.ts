@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { type Config, ConfigError } from '../../src/config/config.ts'
 import { Environment } from '../../src/config/environment.ts'
-import { type Config, ConfigError, readConfig } from '../../src/plugins/config.ts'
+import { readConfig } from '../../src/plugins/environment.ts'
 import { type Env, KEY, NOWHERE, problems, REQUIRED } from './cases.ts'
 import { BAD } from './values.ts'
 

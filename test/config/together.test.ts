@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Environment } from '../../src/config/environment.ts'
-import { readConfig } from '../../src/plugins/config.ts'
+import { readConfig } from '../../src/plugins/environment.ts'
 import { type Env, type Name, NOWHERE, problems, REQUIRED, read, refused } from './cases.ts'
 import { BAD } from './values.ts'
 

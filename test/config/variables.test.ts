@@ -1,6 +1,7 @@
 import t from 'tap'
+import type { Config } from '../../src/config/config.ts'
 import { Environment } from '../../src/config/environment.ts'
-import { type Config, readConfig } from '../../src/plugins/config.ts'
+import { readConfig } from '../../src/plugins/environment.ts'
 import { apiKey, DEFAULTS, type Name, NOWHERE, problems, REQUIRED, read } from './cases.ts'
 import { BAD } from './values.ts'
 

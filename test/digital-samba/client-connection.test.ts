@@ -119,7 +119,7 @@ t.test('aborted in the pause before another try', async (t) => {
   const sandbox = await sandboxFor(t)
   sandbox.inject({ kind: 'status', status: 503, times: 9 })
   const stop = new AbortController()
-  const caller = recorder({ signal: stop.signal, made: () => void setImmediate(() => stop.abort()) })
+  const caller = recorder({ signal: stop.signal, onCall: () => void setImmediate(() => stop.abort()) })
   t.match(await errorOf(clientFor(t, sandbox.url).end(SESSION, caller)), { code: 'ABORTED' })
   await pause(450)
   t.same(caller.story, ['admit', 'UnavailableError'])

@@ -57,7 +57,7 @@ t.test('the pauses are 200 to 400 and 400 to 800 ms', async (t) => {
   const told: number[] = []
   const caller = recorder({
     admit: async () => void admitted.push(performance.now()),
-    made: () => void told.push(performance.now()),
+    onCall: () => void told.push(performance.now()),
   })
   await errorOf(clientFor(t, sandbox.url).end(SESSION, caller))
   const waited = [1, 2].map((n) => Math.round((admitted[n] as number) - (told[n - 1] as number)))

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { type CallContext, DigitalSamba, type MadeCall } from '../../src/digital-samba/client.ts'
+import { type CallContext, type CallMade, DigitalSamba } from '../../src/digital-samba/client.ts'
 import { AUTH_FORMS, type Credentials } from '../../src/digital-samba/credentials.ts'
 import type { DigitalSambaError } from '../../src/digital-samba/errors.ts'
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts'
@@ -16,7 +16,7 @@ async function scene(t: Test, options: SandboxOptions = {}, form: Credentials['f
     client.close()
     await sandbox.close()
   })
-  const made: MadeCall[] = []
+  const made: CallMade[] = []
   let admitted = 0
   const stop = new AbortController()
   const context: CallContext = {
@@ -24,7 +24,7 @@ async function scene(t: Test, options: SandboxOptions = {}, form: Credentials['f
     admit: async () => {
       admitted += 1
     },
-    made: (call) => void made.push(call),
+    onCall: (call) => void made.push(call),
   }
   const room = sandbox.createRoom({ friendlyUrl: 'a-room' })
   const session = sandbox.startSession({ room: room.id })

@@ -4,9 +4,9 @@ import type { Test } from 'tap'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import {
   type CallContext,
+  type CallMade,
   type ClientOptions,
   DigitalSamba,
-  type MadeCall,
 } from '../../src/digital-samba/client.ts'
 import type { Credentials } from '../../src/digital-samba/credentials.ts'
 import { DigitalSambaError } from '../../src/digital-samba/errors.ts'
@@ -37,23 +37,23 @@ export function clientFor(t: Test, url: string, more: ClientMore = {}): DigitalS
 export interface Recorder extends CallContext {
   /** `admit` and the name of what came of each call, in order */
   story: string[]
-  calls: MadeCall[]
+  calls: CallMade[]
 }
 
 /** A caller that admits everything and writes down what it is asked and told. */
 export function recorder(more: Partial<CallContext> = {}): Recorder {
   const story: string[] = []
-  const calls: MadeCall[] = []
+  const calls: CallMade[] = []
   return {
     signal: more.signal ?? new AbortController().signal,
     admit: async () => {
       story.push('admit')
       await more.admit?.()
     },
-    made: (call) => {
+    onCall: (call) => {
       story.push(call.error?.name ?? 'ok')
       calls.push(call)
-      more.made?.(call)
+      more.onCall?.(call)
     },
     story,
     calls,

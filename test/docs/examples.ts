@@ -10,7 +10,7 @@ import { environment, KEYS } from '../helper/service.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
 
-export const SECRET = `whsec_${Buffer.from('event-secret-for-developing-only').toString('base64')}`
+const SECRET = `whsec_${Buffer.from('event-secret-for-developing-only').toString('base64')}`
 
 /** The fenced blocks of a page in that language, in order. */
 export function blocks(page: string, language: string): string[] {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import type { EventMeaning } from '../../src/ending.ts'
 import { translate } from '../../src/events/index.ts'
+import type { EventMeaning } from '../../src/events/meaning.ts'
 
 /** The clock of every history stands still at this instant. */
 export const NOW = Date.parse('2026-11-23T12:00:00Z')

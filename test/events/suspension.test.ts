@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Attempt } from '../../src/ending.ts'
+import type { Attempt } from '../../src/routes/ending-schemas.ts'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
 import { startService, until } from '../helper/service.ts'
 import { HOUR, type Scene, startScene } from '../routes/scene.ts'
@@ -14,7 +14,7 @@ function liveRoom(sandbox: Sandbox, externalId: string | null = null) {
   return { room, session: sandbox.startSession({ room }) }
 }
 
-t.test('ten rooms of one suspension are ended however often the far side is out of order', async (t) => {
+t.test('ten rooms of one suspension are ended however often Digital Samba is out of order', async (t) => {
   const { sandbox, ending, ...service } = await startService(t)
   const rooms = Array.from({ length: ROOMS }, () => liveRoom(sandbox))
   const bystander = liveRoom(sandbox)

@@ -18,7 +18,7 @@ export interface Replica {
   logged: string[]
 }
 
-export const CALL_TIMEOUT_MS = 30_000
+const CALL_TIMEOUT_MS = 30_000
 /** How long (ms) a claim of a replica holds: the longest attempt, a call and half a minute. */
 export const LEASE_MS = 120_000 + CALL_TIMEOUT_MS + 30_000
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { readConfig } from '../../src/plugins/config.ts'
+import { readConfig } from '../../src/plugins/environment.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { environment, KEYS, startService } from '../helper/service.ts'
 import { isProblem } from './problems.ts'

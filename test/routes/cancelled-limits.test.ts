@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Ending } from '../../src/ending.ts'
+import type { Ending } from '../../src/routes/ending-schemas.ts'
 import { onEveryEngine } from '../helper/engines.ts'
 import { until } from '../helper/service.ts'
 import { startScene } from './scene.ts'

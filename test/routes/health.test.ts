@@ -33,7 +33,7 @@ onEveryEngine(t, 'alive, ready, and what somebody on call looks at', async (t, d
   t.match(calls, { state: 'ok', budgetLeft: 899 })
 })
 
-t.test('the service stays ready while the far side refuses it', async (t) => {
+t.test('the service stays ready while Digital Samba refuses it', async (t) => {
   const { request, sandbox, ask, at } = await startScene(t)
   sandbox.setCredentials({ developerKey: 'another' })
   await ask({ dueAt: at(0) })

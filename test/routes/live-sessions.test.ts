@@ -51,7 +51,7 @@ onEveryEngine(t, 'what is live is listed page by page, with what will end it', a
 })
 
 t.test(
-  'where the far side cannot be asked, the list is a 503, and one session what the ledger knows',
+  'where Digital Samba cannot be asked, the list is a 503, and one session what the ledger knows',
   async (t) => {
     const { request, sandbox, ask, clock } = await startScene(t)
     const session = sandbox.startSession({ room: sandbox.createRoom().id })

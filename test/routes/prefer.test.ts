@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import type { Ending } from '../../src/ending.ts'
+import type { Ending } from '../../src/routes/ending-schemas.ts'
 import { onEveryEngine } from '../helper/engines.ts'
 import { KEYS, until } from '../helper/service.ts'
 import { HOUR, type Scene, startScene } from './scene.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Test } from 'tap'
-import type { Ending } from '../../src/ending.ts'
+import type { Ending } from '../../src/routes/ending-schemas.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { type Service, type ServiceOptions, startService, until } from '../helper/service.ts'
 

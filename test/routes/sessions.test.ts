@@ -65,7 +65,7 @@ onEveryEngine(t, 'of a live session everything is told', async (t, databaseUrl) 
   t.equal(Date.parse(limit.dueAt) - Date.parse(startedAt), 50 * 60_000)
   t.equal(found.holds.length, 1)
   await down()
-  t.same(await view(session.id), { ...found, live: null, participants: null }, 'the far side down')
+  t.same(await view(session.id), { ...found, live: null, participants: null }, 'Digital Samba down')
   await request('POST', `/v1/endings/${limit.id}/cancel`)
   t.match(await view(session.id), {
     inForce: { ending: room.id },

@@ -61,8 +61,8 @@ interface Leave {
   isCancelled: boolean
 }
 
-/** The far side tells whole seconds. */
-export const toldStart = ({ startTime }: Session) => Math.floor(startTime / 1000) * 1000
+/** Digital Samba tells whole seconds. */
+const toldStart = ({ startTime }: Session) => Math.floor(startTime / 1000) * 1000
 
 export const namesOf = ({ id, friendlyUrl, externalId }: Room) => [id, friendlyUrl, `external:${externalId}`]
 

@@ -72,7 +72,7 @@ export async function whyAsAsked(stage: Stage): Promise<void> {
   const session = stage.pick(stage.live())
   if (!session || !isSettled(stage, session)) return
   const causes = stage.asked.causes(session, stage.now).filter(({ owedAt }) => Number.isFinite(owedAt))
-  // A hold's ending is made when the session is noticed, and is due then.
+  // A hold's ending is made when the session is observed, and is due then.
   if (causes.some(({ why, dueAt }) => why.startsWith('hold') || dueAt <= stage.now)) return
   const earliest = causes.length === 0 ? null : Math.min(...causes.map(({ dueAt }) => dueAt))
   const answer = await stage.ask('GET', `/v1/sessions/${session.id}`, 'ops')
@@ -86,7 +86,7 @@ export async function whyAsAsked(stage: Stage): Promise<void> {
     )
 }
 
-/** It has been noticed, as far as that can be told, and nothing is in the way. */
+/** It has been observed, as far as that can be told, and nothing is in the way. */
 function isSettled(stage: Stage, session: Session): boolean {
   const { now } = stage
   const isDisturbed = stage.disturbances.some(({ to, recoveryMs }) => to + recoveryMs > now - SWEEP_MS)

@@ -12,7 +12,7 @@ export function busyRoom(stage: Stage): Room {
   const room = stage.pick(stage.rooms) as Room
   return isLeftAlone(stage, room) ? busyRoom(stage) : room
 }
-export const anyName = (stage: Stage, room: Room) => stage.pick(namesOf(room)) as string
+const anyName = (stage: Stage, room: Room) => stage.pick(namesOf(room)) as string
 export const targetOf = (name: string) =>
   name.startsWith('external:') ? { roomExternalId: name.slice('external:'.length) } : { room: name }
 export const iso = (at: number) => new Date(at).toISOString()

@@ -5,7 +5,7 @@ import pg from 'pg'
 import { curfew, serverOptions } from '../../src/app.ts'
 import type { CallContext } from '../../src/digital-samba/client.ts'
 import { createLogger } from '../../src/logger.ts'
-import { readConfig } from '../../src/plugins/config.ts'
+import { readConfig } from '../../src/plugins/environment.ts'
 import type { ManualClock } from '../helper/manual-clock.ts'
 import { type CallerName, KEYS } from '../helper/service.ts'
 

@@ -25,7 +25,7 @@ const DEATHS_AND_STORMS = 4
 const CALM_MS = 10 * 60_000
 
 /** What goes on: days as they are, or callers who crowd into a few rooms while calls are held up now and then. */
-export type Plot = 'days' | 'crowd'
+type Plot = 'days' | 'crowd'
 
 export interface Simulation {
   plot?: Plot

@@ -105,7 +105,7 @@ export class Verdict {
     this.faults.push({ session, what })
   }
 
-  /** What the ledger and the far side tell of a session. */
+  /** What the ledger and Digital Samba tell of a session. */
   story(session: Session): string[] {
     const { endings, attempts, warnings, sessions } = this.#rows
     const { id, room, startTime, endTime } = session

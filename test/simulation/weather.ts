@@ -14,7 +14,7 @@ const TAKE_OVER_MS = { sqlite: SWEEP_MS, postgres: 155_000 + SWEEP_MS }
 
 const WAIT_AFTER = 5
 
-/** What goes wrong: Curfew dies and comes back, the far side fails, limits and lies. Remembers what that explains. */
+/** What goes wrong: Curfew dies and comes back, Digital Samba fails, limits and lies. Remembers what that explains. */
 export class Weather {
   readonly #stage: Stage
   readonly #start: () => Promise<Running>
@@ -48,7 +48,7 @@ export class Weather {
       sandbox.clearFaults()
       sandbox.configure({ callsPerMinute: 1000 })
       sandbox.setCredentials({ developerKey: DEVELOPER_KEY })
-      stage.note(undefined, 'the far side works again')
+      stage.note(undefined, 'Digital Samba works again')
     }
     const [what, begin] = stage.pick(kinds === 'all' ? this.#storms() : this.#holdUps()) as [
       string,

@@ -2,7 +2,7 @@ import type { Session } from '../../src/sandbox/sandbox.ts'
 import { mayWalkBack } from './people.ts'
 import type { Stage } from './stage.ts'
 
-/** The far side's webhooks: some are lost, some come twice, some late, in both of their spellings. */
+/** Digital Samba's webhooks: some are lost, some come twice, some late, in both of their spellings. */
 export class Webhooks {
   readonly #stage: Stage
   readonly #live = new Set<Session>()

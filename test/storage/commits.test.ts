@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { GroupCommit } from '../../src/storage/engine/group-commit.ts'
 import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
+import { put } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { put } from '../helper/wishes.ts'
 
 onEveryEngine(
   t,

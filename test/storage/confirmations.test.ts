@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import t from 'tap'
 import type { EndingRow } from '../../src/storage/schema.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
+import { BOOKING, claimOne, endCall, put } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { BOOKING, claimOne, endCall, put } from '../helper/wishes.ts'
 
 const ROUNDS = 100
 const SESSION = 'edb7a1cb-0627-44ed-9ae4-62a344d6e8a9'

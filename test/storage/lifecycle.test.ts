@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { onEveryEngine, open } from '../helper/engines.ts'
+import { BOOKING, claimOne, endCall, instruction, put } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { BOOKING, claimOne, endCall, put, wish } from '../helper/wishes.ts'
 
 onEveryEngine(t, 'a claim takes urgent ones first, then those due first, and none twice', async (t, url) => {
   const clock = new ManualClock(1000)
@@ -170,7 +170,7 @@ onEveryEngine(t, 'an owner changes an ending only while nobody carries it out', 
   const claimed = await claimOne(ledger, 100)
   t.same(await ledger.cancel(id, BOOKING), { obstacle: 'in-progress' })
   t.same(await ledger.move(id, BOOKING, 5000), { obstacle: 'in-progress' })
-  t.same(await ledger.store(wish({ key: 'k' })), { obstacle: 'in-progress' })
+  t.same(await ledger.store(instruction({ key: 'k' })), { obstacle: 'in-progress' })
   await clock.advance(100)
   t.match(await ledger.move(id, BOOKING, 5000), {
     ending: { due_at: 5000, next_attempt_at: 5000, claimed_until: null },

@@ -2,14 +2,15 @@ import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import type { EventMeaning, Instruction } from '../../src/ending.ts'
+import type { Instruction } from '../../src/ending.ts'
+import type { EventMeaning } from '../../src/events/meaning.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import type { Engine } from '../../src/storage/schema.ts'
 import { TimeLimitStore } from '../../src/storage/time-limits/time-limit-store.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
 import { BUSY_ROOM, fill, idOf } from '../helper/fill.ts'
+import { BOOKING, endCall, instruction, put, stored } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { BOOKING, endCall, put, stored, wish } from '../helper/wishes.ts'
 
 // These have a row for each ending, event, session or call there ever was.
 const GROWING =
@@ -107,14 +108,14 @@ async function everything(ledger: Ledger, limits: TimeLimitStore, clock: ManualC
     })
   const [l, s] = [spy(ledger), spy(limits)]
   const now = clock.now()
-  const instruction = (more: Partial<Instruction> = {}) => wish({ dueAt: now, ...more })
+  const dueNow = (more: Partial<Instruction> = {}) => instruction({ dueAt: now, ...more })
   const request = { caller: 'booking', key: 'one', fingerprint: 'f' }
   const hold = { from: now, until: now + 1000 }
   for (let i = 0; i < 2; i += 1) {
-    await l.store(instruction({ key: 'k', target: { room: BUSY_ROOM }, hold }))
-    await l.store(instruction({ subject: 'account:1', warnMinutes: [1], dueAt: now + 90_000 }), request)
+    await l.store(dueNow({ key: 'k', target: { room: BUSY_ROOM }, hold }))
+    await l.store(dueNow({ subject: 'account:1', warnMinutes: [1], dueAt: now + 90_000 }), request)
   }
-  await Promise.all([1, 2, 3, 4, 5].map(() => l.store(instruction())))
+  await Promise.all([1, 2, 3, 4, 5].map(() => l.store(dueNow())))
   const { id } = await put(l as Ledger, { dueAt: now + 9000 })
   await l.move(id, BOOKING, now + 10_000)
   await l.cancel(id, BOOKING, { ...request, key: 'two' })
@@ -176,9 +177,9 @@ async function everything(ledger: Ledger, limits: TimeLimitStore, clock: ManualC
     externalId: null,
     startedAt: now,
   })
-  await s.putRule({ room: 'ruled-1', requestedBy: 'booking', maxMinutes: 5, warnMinutes: [] }, BOOKING)
-  await s.notice([seen(1), seen(2), seen(3)])
-  await s.putRule({ room: 'ruled-1', requestedBy: 'booking', maxMinutes: 6, warnMinutes: [1] }, BOOKING)
+  await s.upsertRule({ room: 'ruled-1', requestedBy: 'booking', maxMinutes: 5, warnMinutes: [] }, BOOKING)
+  await s.observe([seen(1), seen(2), seen(3)])
+  await s.upsertRule({ room: 'ruled-1', requestedBy: 'booking', maxMinutes: 6, warnMinutes: [1] }, BOOKING)
   await s.deleteRule('ruled-3', BOOKING)
   await s.bringUpToDate()
   await s.findRule('ruled-1')
@@ -189,7 +190,7 @@ async function everything(ledger: Ledger, limits: TimeLimitStore, clock: ManualC
   const holds = await s.listHolds(undefined, 10)
   if (holds[0]) await s.liftHold(holds[0].id, BOOKING)
   const known = await s.knownSession('seen-1')
-  if (!known) throw new Error('not noticed')
+  if (!known) throw new Error('not observed')
   for (const session of [known, { id: 'session-7' }]) {
     await s.pendingFor(session)
     await s.allFor(session, 100)
@@ -197,7 +198,7 @@ async function everything(ledger: Ledger, limits: TimeLimitStore, clock: ManualC
   await s.ruleFor(known)
   await s.holdsFor(known)
   const ending = stored(
-    await l.store(instruction({ target: { room: BUSY_ROOM }, dueAt: now + 60_000, warnMinutes: [2] })),
+    await l.store(dueNow({ target: { room: BUSY_ROOM }, dueAt: now + 60_000, warnMinutes: [2] })),
   )
   await s.inForce(ending)
   await s.inForce({ ...ending, target_kind: 'external' })
@@ -225,7 +226,7 @@ function event(subject: string, n: number): EventMeaning {
     learn: () => ({ n }),
     decide: () => ({
       withdraw: { subject: 'account:none' },
-      put: [wish({ key: subject, target, dueAt: 4e12 })],
+      put: [instruction({ key: subject, target, dueAt: 4e12 })],
       lift: [{ subject: 'booking:none' }, { room: target, from: 1, until: 2, subjectPrefix: 'booking:' }],
       close: [{ room: target, from: 3e12, until: 3.1e12, reason: 'x', subject }],
     }),

@@ -3,8 +3,8 @@ import type { Transition } from '../../src/storage/endings/claims.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import type { Engine } from '../../src/storage/schema.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
+import { BOOKING, claimOne, endCall, instruction, put, stored } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { BOOKING, claimOne, endCall, put, stored, wish } from '../helper/wishes.ts'
 
 const ROUNDS = 200
 
@@ -35,7 +35,7 @@ onEveryEngine(t, 'the same idempotency key from four connections', async (t, url
     const request = { caller: 'booking', key: `i${round}`, fingerprint: 'same' }
     const answers = await race(
       round,
-      [one, other, one, other].map((ledger) => () => ledger.store(wish({ dueAt: 9e9 }), request)),
+      [one, other, one, other].map((ledger) => () => ledger.store(instruction({ dueAt: 9e9 }), request)),
     )
     const ids = new Set(answers.map((answer) => stored(answer).id))
     if (ids.size !== 1) return t.fail(`round ${round}: ${ids.size} endings`)
@@ -49,7 +49,7 @@ onEveryEngine(t, 'the same key from four connections', async (t, url, engine) =>
     const answers = await race(
       round,
       [one, other, one, other].map(
-        (ledger, i) => () => ledger.store(wish({ dueAt: 9e9 + i, key: `k${round}` })),
+        (ledger, i) => () => ledger.store(instruction({ dueAt: 9e9 + i, key: `k${round}` })),
       ),
     )
     const ids = new Set(answers.map((answer) => stored(answer).id))

@@ -3,8 +3,8 @@ import t from 'tap'
 import { openDatabase } from '../../src/storage/engine/database.ts'
 import type { Db, EndingsTable } from '../../src/storage/schema.ts'
 import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
+import { BOOKING, claimOne, endCall, put } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { BOOKING, claimOne, endCall, put } from '../helper/wishes.ts'
 
 onEveryEngine(t, 'the tables refuse what the life cycle forbids', async (t, url) => {
   const { ledger, db } = await open(t, url, new ManualClock(1000))

@@ -5,10 +5,10 @@ import { StorageError, translated } from '../../src/storage/engine/errors.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import { ask, end, startCurfew } from '../helper/curfew.ts'
 import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
+import { BOOKING, put } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { createDatabase, query, startPostgres } from '../helper/postgres.ts'
 import { until } from '../helper/service.ts'
-import { BOOKING, put } from '../helper/wishes.ts'
 import { isProblem } from '../routes/problems.ts'
 
 onEveryEngine(t, 'a defect is not told as an outage, nor an outage as a defect', async (t, url) => {

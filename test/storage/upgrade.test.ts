@@ -5,8 +5,8 @@ import t from 'tap'
 import { migrations } from '../../src/storage/engine/migrations/index.ts'
 import { NodeSqlite } from '../../src/storage/engine/node-sqlite.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
+import { claimOne, endCall } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { claimOne, endCall } from '../helper/wishes.ts'
 
 /** A database as the first version left it. */
 async function firstVersion(url: string): Promise<void> {

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { Fault, Sandbox } from '../../src/sandbox/sandbox.ts'
+import { instruction } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { type Service, startService, until } from '../helper/service.ts'
-import { wish } from '../helper/wishes.ts'
 
 // What becomes of the end call for one session of a room, and what is written down about it.
 const RESULTS = ['ended', 'already_ended', 'not_found', 'rejected', 'retry'] as const
@@ -160,8 +160,8 @@ t.test('never more calls at a time than are allowed', async (t) => {
   const alone = Array.from({ length: 40 }, () => sandbox.startSession({ room: sandbox.createRoom().id }).id)
   const dueAt = Date.now()
   await Promise.all([
-    ...rooms.map(({ room }) => app.ledger.store(wish({ target: { room }, dueAt }))),
-    ...alone.map((session) => app.ledger.store(wish({ target: { session }, dueAt, urgent: true }))),
+    ...rooms.map(({ room }) => app.ledger.store(instruction({ target: { room }, dueAt }))),
+    ...alone.map((session) => app.ledger.store(instruction({ target: { session }, dueAt, urgent: true }))),
   ])
   await until(async () => (await app.ledger.backlog()).pending === 0)
   t.same([...counts].sort(), [1, 2, 3], 'and all of those')

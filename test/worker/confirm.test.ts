@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import type { EndingRow } from '../../src/storage/schema.ts'
 import { ENGINES, freshUrl, onEveryEngine, open } from '../helper/engines.ts'
+import { claimOne, endCall, put } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { until } from '../helper/service.ts'
-import { claimOne, endCall, put } from '../helper/wishes.ts'
 import { HOUR, MINUTE, type Scene, SECOND, startScene } from './confirming.ts'
 
 for (const engine of ENGINES) {

@@ -3,7 +3,7 @@ import type { EndingRow, Engine } from '../../src/storage/schema.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { type Service, type ServiceOptions, startService, until } from '../helper/service.ts'
 
-export const WEBHOOK_SECRET = 'webhook-secret-0123456789'
+const WEBHOOK_SECRET = 'webhook-secret-0123456789'
 export const SECOND = 1000
 export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE

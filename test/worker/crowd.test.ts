@@ -1,8 +1,8 @@
 import t from 'tap'
+import { instruction } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import type { Service } from '../helper/service.ts'
 import { startService, until } from '../helper/service.ts'
-import { wish } from '../helper/wishes.ts'
 
 const CROWD = 3000
 const PER_MINUTE = 1000
@@ -21,7 +21,7 @@ t.test('3000 endings due at one moment, 1000 calls a minute allowed', async (t) 
   // Each a millisecond after the one before, the last hundred urgent.
   await Promise.all(
     sessions.map((session, i) =>
-      app.ledger.store(wish({ target: { session }, dueAt: due + i, urgent: i >= CROWD - 100 })),
+      app.ledger.store(instruction({ target: { session }, dueAt: due + i, urgent: i >= CROWD - 100 })),
     ),
   )
   await clock.jumpTo(due + CROWD)
@@ -56,7 +56,7 @@ t.test('endings for external ids that come due together share one listing', asyn
   )
   const dueAt = clock.now() + 1000
   await Promise.all(
-    sessions.map((_, i) => app.ledger.store(wish({ target: { roomExternalId: `e${i}` }, dueAt }))),
+    sessions.map((_, i) => app.ledger.store(instruction({ target: { roomExternalId: `e${i}` }, dueAt }))),
   )
   await clock.advance(1000)
   await until(async () => (await app.ledger.backlog()).pending === 0)
@@ -67,7 +67,7 @@ t.test('endings for external ids that come due together share one listing', asyn
 
   const again = sandbox.enter(sessions[0]?.room.id as string)
   await clock.advance(10)
-  await app.ledger.store(wish({ target: { roomExternalId: 'e0' }, dueAt: clock.now() }))
+  await app.ledger.store(instruction({ target: { roomExternalId: 'e0' }, dueAt: clock.now() }))
   await until(async () => (await app.ledger.backlog()).pending === 0)
   t.equal(again.live, false, 'one that comes due later is not served from what was listed before')
 })

@@ -30,7 +30,7 @@ const WAITS: [name: string, fault: Fault, attempt: number][] = [
   ['for the next try of a hiccup', { kind: 'status', status: 503 }, 0],
   ['for the backoff after a failure', { kind: 'status', status: 500 }, 1],
   [
-    'for as long as the far side asked for',
+    'for as long as Digital Samba asked for',
     { kind: 'status', status: 500, headers: { 'retry-after': '40' } },
     1,
   ],

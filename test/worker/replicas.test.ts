@@ -3,10 +3,10 @@ import type { Fault } from '../../src/sandbox/sandbox.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { endCalls } from '../helper/curfew.ts'
 import { freshUrl } from '../helper/engines.ts'
+import { instruction, put } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { LEASE_MS, startReplica } from '../helper/replica.ts'
 import { startService, until } from '../helper/service.ts'
-import { put, wish } from '../helper/wishes.ts'
 
 // How often an idle worker looks whether there is something that nobody told it of.
 const LOOK_AGAIN_MS = 10_000
@@ -114,7 +114,9 @@ t.test('two replicas share the work, and each ending is carried out once', async
   const room = sandbox.createRoom().id
   const sessions = Array.from({ length: 200 }, () => sandbox.startSession({ room }).id)
   await Promise.all(
-    sessions.map((session, i) => (i % 2 ? app : other.app).ledger.store(wish({ target: { session } }))),
+    sessions.map((session, i) =>
+      (i % 2 ? app : other.app).ledger.store(instruction({ target: { session } })),
+    ),
   )
   await until(async () => (await app.ledger.backlog()).pending === 0)
   t.same(sandbox.calls.map(({ session }) => session).sort(), sessions.sort())

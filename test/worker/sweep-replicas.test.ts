@@ -15,7 +15,7 @@ t.test('two replicas share the sweeps: one makes each', async (t) => {
   const sessions = crowd(sandbox, 20)
   const rule = { room: 'crowded', requestedBy: 'booking', maxMinutes: 600, warnMinutes: undefined }
   const { limits, ledger } = await startSweeper(t, sandbox, url, clock)
-  await limits.putRule(rule, { name: 'booking', operator: false })
+  await limits.upsertRule(rule, { name: 'booking', operator: false })
   await until(async () => (await ledger.backlog()).pending === 20)
   await startSweeper(t, sandbox, url, clock)
   const before = sandbox.calls.length

@@ -15,7 +15,7 @@ export interface ChangeNote {
 export const CURFEW = 'curfew'
 
 /** As many are kept of one ending, beside the first: somebody who moves it every second must not fill the disk. */
-export const CHANGES_KEPT = 100
+const CHANGES_KEPT = 100
 const ROWS_IN_ONE = 50
 
 /** Writes changes down, each ending at most once, in the transaction that makes them. */

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { type Caller, mayChange } from '../../caller.ts'
 import type { State } from '../../ending.ts'
 import { oneYearAfter } from '../../time.ts'
 import { nextWarningAt } from '../../time-limits/warnings.ts'
@@ -18,12 +19,6 @@ export type Obstacle =
   | 'too-far'
 /** `takenBack` are endings that only its hold has asked for. */
 export type Changed = { ending: EndingRow; takenBack?: EndingRow[] } | { obstacle: Obstacle }
-
-/** Who asks: operators may change everybody's endings. */
-export interface Caller {
-  name: string
-  operator: boolean
-}
 
 /** Where to move an ending: to a time (epoch ms), or so much later (ms) than it is due, or than now where that has passed. */
 export type Move = number | { extendMs: number }
@@ -134,7 +129,7 @@ async function change(
 ): Promise<Changed> {
   const before = await findEnding(trx, id)
   if (!before) return { obstacle: 'not-found' }
-  if (before.requested_by !== caller.name && !caller.operator) return { obstacle: 'forbidden' }
+  if (!mayChange(caller, before.requested_by)) return { obstacle: 'forbidden' }
   const changed = await update(before)
   if (changed) return changed
   const state = (await findEnding(trx, id))?.state

@@ -4,7 +4,14 @@ import { formatTime } from '../../time.ts'
 import { engineOf } from '../engine/compiled.ts'
 import type { Db, EndingRow, Trx } from '../schema.ts'
 import { type ChangeNote, noteChanges } from './change-log.ts'
-import type { Stored } from './upserts.ts'
+
+/**
+ * What became of an instruction: `in-progress` where the pending one with its key is being carried out just now.
+ * `takenBack` are endings that only the hold of the replaced one has asked for.
+ */
+export type Stored =
+  | { ending: EndingRow; replaced: boolean; takenBack?: EndingRow[] }
+  | { obstacle: 'in-progress' }
 
 /** What a replacement may change of an ending. */
 const REPLACED = [

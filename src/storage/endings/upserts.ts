@@ -10,15 +10,7 @@ import type { Db, EndingRow, Engine, Tables, Trx } from '../schema.ts'
 import { Closures } from '../time-limits/closures.ts'
 import { newClaim } from './endings.ts'
 import { PENDING } from './pending.ts'
-import { noteReplaced, previousOf } from './replacements.ts'
-
-/**
- * What became of an instruction: `in-progress` where the pending one with its key is being carried out just now.
- * `takenBack` are endings that only the hold of the replaced one has asked for.
- */
-export type Stored =
-  | { ending: EndingRow; replaced: boolean; takenBack?: EndingRow[] }
-  | { obstacle: 'in-progress' }
+import { noteReplaced, previousOf, type Stored } from './replacements.ts'
 
 /** What is to be stored, and until when (epoch ms) whoever stores it has it for itself: null for nobody. */
 export interface Upsert {
@@ -264,18 +256,18 @@ const ENDING_COLUMNS = {
 } as const satisfies Record<keyof EndingRow, string>
 const COLUMNS = Object.keys(ENDING_COLUMNS) as Array<keyof EndingRow>
 
-function newRow({ instruction: wish, claimedUntil }: Upsert, now: number, warnMinutes: number[]): EndingRow {
+function newRow({ instruction, claimedUntil }: Upsert, now: number, warnMinutes: number[]): EndingRow {
   return {
     id: newId(now),
     state: 'pending',
-    ...targetColumns(wish.target),
-    reason: wish.reason,
-    requested_by: wish.requestedBy,
-    key: wish.key,
-    subject: wish.subject,
-    urgent: wish.urgent ? 1 : 0,
-    due_at: wish.dueAt,
-    next_attempt_at: Math.max(wish.dueAt, now),
+    ...targetColumns(instruction.target),
+    reason: instruction.reason,
+    requested_by: instruction.requestedBy,
+    key: instruction.key,
+    subject: instruction.subject,
+    urgent: instruction.urgent ? 1 : 0,
+    due_at: instruction.dueAt,
+    next_attempt_at: Math.max(instruction.dueAt, now),
     attempt: 0,
     claim: claimedUntil === null ? 0 : 1,
     claimed_until: claimedUntil,
@@ -286,11 +278,11 @@ function newRow({ instruction: wish, claimedUntil }: Upsert, now: number, warnMi
     created_at: now,
     finished_at: null,
     confirmed_at: null,
-    metadata: JSON.stringify(wish.metadata),
+    metadata: JSON.stringify(instruction.metadata),
     confirm_at: null,
     reopened: 0,
     warn_minutes: warnMinutes.length > 0 ? JSON.stringify(warnMinutes) : null,
-    warn_at: warnMinutes.length > 0 ? nextWarningAt(wish.dueAt, warnMinutes, now) : null,
+    warn_at: warnMinutes.length > 0 ? nextWarningAt(instruction.dueAt, warnMinutes, now) : null,
     previous: null,
     last_error: null,
     last_error_at: null,

@@ -76,7 +76,7 @@ function makeFolder(folder: string): void {
 const SQLITE_BUSY = 5
 
 /** Another process has this database. */
-export class DatabaseInUseError extends Error {
+class DatabaseInUseError extends Error {
   override readonly name = 'DatabaseInUseError'
   readonly code = 'DATABASE_IN_USE'
 }

@@ -1,4 +1,5 @@
-import type { Change, Instruction } from '../../ending.ts'
+import type { Instruction } from '../../ending.ts'
+import type { Change } from '../../events/meaning.ts'
 import { noteCancelled } from '../endings/change-log.ts'
 import { PENDING } from '../endings/pending.ts'
 import { type Upsert, upsertEndings } from '../endings/upserts.ts'

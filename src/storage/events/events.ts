@@ -1,4 +1,5 @@
-import type { Change, EventMeaning, Instruction } from '../../ending.ts'
+import type { Instruction } from '../../ending.ts'
+import type { Change, EventMeaning } from '../../events/meaning.ts'
 import { inPieces, Turns } from '../../turns.ts'
 import { InProgressError } from '../engine/errors.ts'
 import type { EndingRow, Engine, EventsTable, Trx } from '../schema.ts'
@@ -131,7 +132,7 @@ async function applyAll(
   const turns = new Turns(EVENTS_A_TURN)
   for (const event of fresh) {
     await turns.spend()
-    const change = meet(event, bookings, now)
+    const change = foldEvent(event, bookings, now)
     const result: EventResult = { status: change ? 'accepted' : 'stale', endings: [], changed: [] }
     results.set(event, result)
     if (change)
@@ -148,7 +149,7 @@ async function applyAll(
  * What an event changes; undefined where it came too late to change anything. One that came late may still tell what
  * the newer ones left open, a booking's room for example: then what follows from those is done now.
  */
-function meet(event: EventMeaning, bookings: Bookings, now: number): Change | undefined {
+function foldEvent(event: EventMeaning, bookings: Bookings, now: number): Change | undefined {
   const known = event.subject === undefined ? undefined : bookings.subject(event.subject)
   if (event.subject === undefined || !known) return event.decide(event.learn(undefined, true))
   const newest = isNewer(event, known, now)

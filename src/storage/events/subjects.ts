@@ -1,4 +1,5 @@
-import { type Booked, type EventMeaning, type TargetKind, targetColumns, targetOf } from '../../ending.ts'
+import { type TargetKind, targetColumns, targetOf } from '../../ending.ts'
+import type { Booked, EventMeaning } from '../../events/meaning.ts'
 import { inPieces } from '../../turns.ts'
 import type { Engine, SubjectsTable, Trx } from '../schema.ts'
 

@@ -3,8 +3,8 @@ import { TooManyError } from '../engine/errors.ts'
 import type { Db, Trx } from '../schema.ts'
 
 /** How many rooms one party may keep closed, now or in time to come, and how many rules it may have. */
-export const MOST_HOLDS = 10_000
-export const MOST_RULES = 10_000
+const MOST_HOLDS = 10_000
+const MOST_RULES = 10_000
 
 /** How many holds a party has that are in force or to come; counted no further than the bound. */
 async function countHolds(db: Db | Trx, requestedBy: string, now: number): Promise<number> {

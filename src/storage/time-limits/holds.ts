@@ -3,7 +3,7 @@ import { namesOf, type RoomNames, type SeenSession } from '../../time-limits/rul
 import type { Db, Engine, HoldRow, Tables, Trx } from '../schema.ts'
 
 /** As a rule would name its room. */
-export function nameOf({ room_kind, room }: Pick<HoldRow, 'room_kind' | 'room'>): string {
+function nameOf({ room_kind, room }: Pick<HoldRow, 'room_kind' | 'room'>): string {
   return room_kind === 'external' ? `external:${room}` : room
 }
 

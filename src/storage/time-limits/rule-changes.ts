@@ -1,6 +1,6 @@
 import { DEFAULT, EXTERNAL, type Rules } from '../../time-limits/rules.ts'
 import type { Db, Engine, SessionRow, Trx } from '../schema.ts'
-import { alignLimits, type Noticed } from './session-limits.ts'
+import { type Observed, reconcileLimitEndings } from './session-limits.ts'
 
 /** The rule of a room has changed, in this transaction. What that means for sessions is carried through page by page. */
 export async function noteChange(trx: Trx, room: string, now: number): Promise<void> {
@@ -27,21 +27,21 @@ export async function carryOn(
   room: string,
   rulesFor: (sessions: SessionRow[]) => Promise<Rules>,
   now: number,
-): Promise<{ noticed: Noticed[]; isDone: boolean }> {
+): Promise<{ observed: Observed[]; isDone: boolean }> {
   const change = await trx
     .selectFrom('limit_changes')
     .selectAll()
     .where('room', '=', room)
     .$if(engine === 'postgres', (query) => query.forUpdate())
     .executeTakeFirst()
-  if (!change) return { noticed: [], isDone: true }
+  if (!change) return { observed: [], isDone: true }
   const sessions = await liveIn(trx, room, change.after_session)
-  const noticed = await alignLimits(trx, sessions, await rulesFor(sessions), now, room)
+  const observed = await reconcileLimitEndings(trx, sessions, await rulesFor(sessions), now, room)
   const last = sessions.length === SESSIONS_AT_ONCE ? sessions.at(-1) : undefined
   if (last)
     await trx.updateTable('limit_changes').set({ after_session: last.id }).where('room', '=', room).execute()
   else await trx.deleteFrom('limit_changes').where('room', '=', room).execute()
-  return { noticed, isDone: last === undefined }
+  return { observed, isDone: last === undefined }
 }
 
 /** The next sessions after one that are known to be live in a room as a rule names it; all rooms, for the default's. */

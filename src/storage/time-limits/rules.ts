@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
+import { type Caller, mayChange } from '../../caller.ts'
 import { isUuid, namesOf, type RoomNames, type Rule } from '../../time-limits/rules.ts'
-import type { Caller } from '../endings/endings.ts'
 import type { Db, Engine, TimeLimitRow, Trx } from '../schema.ts'
 import { mayHaveSoManyRules } from './bounds.ts'
 
@@ -56,7 +56,7 @@ export function listRules(db: Db, after: string | undefined, limit: number): Pro
  * Makes or changes the rule for a room. Who made it first owns it, whoever changes it.
  * @throws TooManyError where the caller has as many as it may
  */
-export async function putRule(trx: Trx, rule: Rule, caller: Caller, now: number): Promise<RuleChanged> {
+export async function upsertRule(trx: Trx, rule: Rule, caller: Caller, now: number): Promise<RuleChanged> {
   const values = {
     max_minutes: rule.maxMinutes,
     warn_minutes: rule.warnMinutes === undefined ? null : JSON.stringify(rule.warnMinutes),
@@ -78,16 +78,20 @@ export async function putRule(trx: Trx, rule: Rule, caller: Caller, now: number)
     await mayHaveSoManyRules(trx, caller.name)
     return { rule: made, created: true }
   }
-  let query = trx.updateTable('time_limits').set(values).where('room', '=', rule.room)
-  if (!caller.operator) query = query.where('requested_by', '=', caller.name)
-  const changed = await query.returningAll().executeTakeFirst()
+  const changed = await trx
+    .updateTable('time_limits')
+    .set(values)
+    .where('room', '=', rule.room)
+    .where((eb) => eb.or([eb.lit(caller.operator), eb('requested_by', '=', caller.name)]))
+    .returningAll()
+    .executeTakeFirst()
   return changed ? { rule: changed } : { obstacle: 'forbidden' }
 }
 
 export async function deleteRule(trx: Trx, room: string, caller: Caller): Promise<RuleChanged> {
   const rule = await findRule(trx, room)
   if (!rule) return { obstacle: 'not-found' }
-  if (rule.requested_by !== caller.name && !caller.operator) return { obstacle: 'forbidden' }
+  if (!mayChange(caller, rule.requested_by)) return { obstacle: 'forbidden' }
   await trx.deleteFrom('time_limits').where('room', '=', room).execute()
   return { rule }
 }

@@ -2,19 +2,19 @@ import { CURFEW } from '../endings/change-log.ts'
 import type { HoldRow, SessionRow, Trx } from '../schema.ts'
 import { heldFor, release } from './closures.ts'
 import { holdsOn } from './holds.ts'
-import { type Noticed, upsertAll } from './session-limits.ts'
+import { type Observed, upsertAll } from './session-limits.ts'
 import { namesIn } from './session-names.ts'
 
 /**
  * Sessions that began in a room that is held closed get an ending of each party that holds it. Once: whoever cancels
  * its own is heard.
  */
-export async function closeOut(
+export async function endSessionsInHeldRooms(
   trx: Trx,
   sessions: SessionRow[],
   holds: HoldRow[],
   now: number,
-): Promise<Noticed[]> {
+): Promise<Observed[]> {
   const live = sessions.filter(({ over_at }) => over_at === null)
   const released = await releaseLifted(trx, live, now)
   const known = await knownOf(trx, live)
@@ -44,7 +44,7 @@ export async function closeOut(
 }
 
 /** An ending that was being carried out when its hold was lifted, and came to nothing. */
-async function releaseLifted(trx: Trx, sessions: SessionRow[], now: number): Promise<Noticed[]> {
+async function releaseLifted(trx: Trx, sessions: SessionRow[], now: number): Promise<Observed[]> {
   if (sessions.length === 0) return []
   const lifted = await trx
     .selectFrom('holds')

@@ -10,7 +10,7 @@ import type { EndingRow, SessionLimitRow, SessionRow, Trx } from '../schema.ts'
 import { namesIn } from './session-names.ts'
 
 /** What noticing a session did. */
-export interface Noticed {
+export interface Observed {
   ending: EndingRow
   how: 'accepted' | 'moved' | 'cancelled'
 }
@@ -33,13 +33,13 @@ interface Made {
  * room. An ending that was cancelled or is being carried out is left as it is. `changed` names a rule that may say
  * something else though it is due at the same time.
  */
-export async function alignLimits(
+export async function reconcileLimitEndings(
   trx: Trx,
   sessions: SessionRow[],
   rules: Rules,
   now: number,
   changed?: string,
-): Promise<Noticed[]> {
+): Promise<Observed[]> {
   // A list may still show what a webhook has told to be over.
   const live = sessions.filter(({ over_at }) => over_at === null)
   const limits = live.flatMap((session) => limitsOf(session, rules))
@@ -85,7 +85,7 @@ function isSame({ row, limit }: Made): boolean {
 
 const mayDiffer = (made: Made, changed: string | undefined) => !isSame(made) || made.row.room === changed
 
-async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
+async function change(trx: Trx, made: Made[], now: number): Promise<Observed[]> {
   const waiting = await stillWaiting(
     trx,
     made.map(({ row }) => row.ending_id),
@@ -98,7 +98,7 @@ async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
     CURFEW,
     now,
   )
-  const noticed: Noticed[] = cancelled.map((ending) => ({ ending, how: 'cancelled' }))
+  const observed: Observed[] = cancelled.map((ending) => ({ ending, how: 'cancelled' }))
   await followUp(
     trx,
     made.filter(({ row }) => !waiting.has(row.ending_id)),
@@ -115,9 +115,9 @@ async function change(trx: Trx, made: Made[], now: number): Promise<Noticed[]> {
     if (!ending) continue
     await noteMoved(trx, ending, before, CURFEW, now)
     await remember(trx, [{ ...row, room: limit.rule.room, due_at: limit.dueAt }])
-    noticed.push({ ending, how: 'moved' })
+    observed.push({ ending, how: 'moved' })
   }
-  return noticed
+  return observed
 }
 
 /** Of those that were answered 2xx and are not confirmed yet: should their session live on, this is when it is to end. */
@@ -150,7 +150,7 @@ async function followUp(trx: Trx, over: Made[]): Promise<void> {
 }
 
 /** All together: where a sweep finds thousands, ends that are due wait for what it writes. */
-async function start(trx: Trx, limits: Limit[], now: number): Promise<Noticed[]> {
+async function start(trx: Trx, limits: Limit[], now: number): Promise<Observed[]> {
   const endings = await upsertAll(trx, limits.map(instruction), now)
   await remember(
     trx,

@@ -1,20 +1,20 @@
 import type { Rules, SeenSession } from '../../time-limits/rules.ts'
 import type { Db, Engine, SessionRow, Trx } from '../schema.ts'
 import { holdsInForce, holdsOn } from './holds.ts'
-import { closeOut } from './session-holds.ts'
-import { alignLimits, type Noticed } from './session-limits.ts'
+import { endSessionsInHeldRooms } from './session-holds.ts'
+import { type Observed, reconcileLimitEndings } from './session-limits.ts'
 
 /**
  * Sessions that are live, as Digital Samba has just told: those that rules limit get an ending of each party whose rule
  * it is (once; whoever moves or cancels its own is heard), those that began in a room that is held closed are ended now.
  */
-export async function noticeSessions(
+export async function observeSessions(
   trx: Trx,
   engine: Engine,
   sessions: SeenSession[],
   rules: Rules,
   now: number,
-): Promise<Noticed[]> {
+): Promise<Observed[]> {
   const holds = await holdsInForce(trx, sessions, now, engine)
   const known = await withEndings(
     trx,
@@ -27,7 +27,10 @@ export async function noticeSessions(
   await keep(trx, concerned, now)
   const ids = concerned.map(({ id }) => id)
   const rows = await trx.selectFrom('sessions').selectAll().where('id', 'in', ids).orderBy('id').execute()
-  return [...(await alignLimits(trx, rows, rules, now)), ...(await closeOut(trx, rows, holds, now))]
+  return [
+    ...(await reconcileLimitEndings(trx, rows, rules, now)),
+    ...(await endSessionsInHeldRooms(trx, rows, holds, now)),
+  ]
 }
 
 /** Those for which a rule or a hold has made an ending, whether or not there still is one. */

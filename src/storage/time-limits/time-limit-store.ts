@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
+import { type Caller, mayChange } from '../../caller.ts'
 import { DEFAULT, type RoomNames, type Rule, Rules, type SeenSession } from '../../time-limits/rules.ts'
 import type { Warning } from '../../time-limits/warnings.ts'
-import type { Caller } from '../endings/endings.ts'
 import { translated } from '../engine/errors.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Db, EndingRow, Engine, HoldRow, SessionRow, TimeLimitRow, Trx, WarningRow } from '../schema.ts'
@@ -14,13 +14,13 @@ import {
   findRule,
   isAnyRule,
   listRules,
-  putRule,
   type RuleChanged,
   rulesNaming,
+  upsertRule,
 } from './rules.ts'
-import type { Noticed } from './session-limits.ts'
+import type { Observed } from './session-limits.ts'
 import { namesIn } from './session-names.ts'
-import { knownSession, noticeSessions } from './sessions.ts'
+import { knownSession, observeSessions } from './sessions.ts'
 import { claimSweep, requestSweep } from './sweeps.ts'
 import { roomsToWarn } from './warned-rooms.ts'
 import { finishWarning, markWarning, nextWarning, warningsOf } from './warnings.ts'
@@ -31,7 +31,7 @@ const MOST_HOLDS_SHOWN = 100
 /** A rule that was set or removed, and what that has done so far; `trouble` where it is still to be carried through. */
 export interface RuleChange {
   changed: RuleChanged
-  noticed: Noticed[]
+  observed: Observed[]
   trouble?: unknown
 }
 
@@ -55,8 +55,8 @@ export class TimeLimitStore {
     this.#events.on('change', listener)
   }
 
-  async putRule(rule: Rule, caller: Caller) {
-    return this.#changeRules((trx, now) => putRule(trx, rule, caller, now))
+  async upsertRule(rule: Rule, caller: Caller) {
+    return this.#changeRules((trx, now) => upsertRule(trx, rule, caller, now))
   }
 
   async deleteRule(room: string, caller: Caller) {
@@ -71,11 +71,11 @@ export class TimeLimitStore {
     return translated(listRules(this.#db, after, limit))
   }
 
-  /** See `noticeSessions`. By the rules as they are now: those from before a call may have been removed meanwhile. */
-  async notice(sessions: SeenSession[]): Promise<Noticed[]> {
+  /** See `observeSessions`. By the rules as they are now: those from before a call may have been removed meanwhile. */
+  async observe(sessions: SeenSession[]): Promise<Observed[]> {
     return this.#announced(
       await this.#ledger.write(async (trx, now) =>
-        noticeSessions(trx, this.#engine, sessions, await this.#rulesNaming(trx, sessions), now),
+        observeSessions(trx, this.#engine, sessions, await this.#rulesNaming(trx, sessions), now),
       ),
     )
   }
@@ -90,10 +90,10 @@ export class TimeLimitStore {
   }
 
   /** What changes of rules have left to do: whoever began to carry them through was interrupted. */
-  async finishChanges(): Promise<Noticed[]> {
-    const noticed: Noticed[] = []
-    for (const room of await translated(unfinishedChanges(this.#db))) await this.#carryThrough(room, noticed)
-    return noticed
+  async finishChanges(): Promise<Observed[]> {
+    const observed: Observed[] = []
+    for (const room of await translated(unfinishedChanges(this.#db))) await this.#carryThrough(room, observed)
+    return observed
   }
 
   /** The rule that decides for a session; undefined for none and for the default. */
@@ -143,7 +143,7 @@ export class TimeLimitStore {
     return this.#ledger.write(async (trx, now) => {
       const hold = await findHold(trx, id)
       if (!hold) return { obstacle: 'not-found' }
-      if (hold.requested_by !== caller.name && !caller.operator) return { obstacle: 'forbidden' }
+      if (!mayChange(caller, hold.requested_by)) return { obstacle: 'forbidden' }
       const { holds, endings } = await new Closures(trx, now).lift({ id: hold.id }, caller.name)
       return holds[0] ? { hold: holds[0], takenBack: endings } : { obstacle: 'not-found' }
     })
@@ -218,27 +218,27 @@ export class TimeLimitStore {
       }
       return result
     })
-    if ('obstacle' in changed) return { changed, noticed: [] }
+    if ('obstacle' in changed) return { changed, observed: [] }
     // The rule is what was asked for, and it is stored; what it means is taken up again by whoever listens.
-    const noticed: Noticed[] = []
-    const trouble: unknown = await this.#carryThrough(changed.rule.room, noticed).catch((error) => error)
+    const observed: Observed[] = []
+    const trouble: unknown = await this.#carryThrough(changed.rule.room, observed).catch((error) => error)
     this.#events.emit('change')
-    return { changed, noticed, ...(trouble === undefined ? {} : { trouble }) }
+    return { changed, observed, ...(trouble === undefined ? {} : { trouble }) }
   }
 
   /** To every session that is known to be live in the room, each page with how far that is in a transaction of its own. */
-  async #carryThrough(room: string, noticed: Noticed[]): Promise<void> {
+  async #carryThrough(room: string, observed: Observed[]): Promise<void> {
     for (let isDone = false; !isDone; ) {
       const page = await this.#ledger.write((trx, now) =>
         carryOn(trx, this.#engine, room, (sessions) => this.#rulesNaming(trx, sessions.map(namesIn)), now),
       )
-      noticed.push(...this.#announced(page.noticed))
+      observed.push(...this.#announced(page.observed))
       isDone = page.isDone
     }
   }
 
-  #announced(noticed: Noticed[]): Noticed[] {
-    for (const { ending } of noticed) this.#ledger.announce(ending)
-    return noticed
+  #announced(observed: Observed[]): Observed[] {
+    for (const { ending } of observed) this.#ledger.announce(ending)
+    return observed
   }
 }

@@ -6,7 +6,7 @@ import type { Answer, Ledger } from '../../src/storage/ledger.ts'
 import type { EndingRow } from '../../src/storage/schema.ts'
 
 /** What `booking` may want: the end of some session, due at the beginning of time. */
-export function wish(more: Partial<Instruction> = {}): Instruction {
+export function instruction(more: Partial<Instruction> = {}): Instruction {
   return {
     target: { session: randomUUID() },
     dueAt: 0,
@@ -27,7 +27,7 @@ export function stored(answer: Answer): EndingRow {
 }
 
 export async function put(ledger: Ledger, more: Partial<Instruction> = {}): Promise<EndingRow> {
-  return stored(await ledger.store(wish(more)))
+  return stored(await ledger.store(instruction(more)))
 }
 
 export async function claimOne(ledger: Ledger, leaseMs = 60_000): Promise<EndingRow> {

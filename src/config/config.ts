@@ -1,11 +1,8 @@
-import fastifyEnv from '@fastify/env'
-import Fastify from 'fastify'
-import { Environment } from '../config/environment.ts'
-import { type ApiKey, type EventSecret, parseKeys, parseSecrets } from '../config/keys.ts'
-import { gather } from '../config/sources.ts'
 import type { Credentials } from '../digital-samba/credentials.ts'
 import { parseDuration } from '../time.ts'
 import { LONGEST_LIMIT_MINUTES, MINUTE_MS } from '../time-limits/rules.ts'
+import { Environment } from './environment.ts'
+import { type ApiKey, type EventSecret, parseKeys, parseSecrets } from './keys.ts'
 
 /** The configuration as the service uses it: durations in ms, keys as hashes. */
 export interface Config {
@@ -47,46 +44,15 @@ export class ConfigError extends Error {
   }
 }
 
-/**
- * Reads the configuration from `env` and, where there is one, from the file `.env` in `directory`; the environment wins.
- * @throws ConfigError with every problem there is
- */
-export async function readConfig(env: NodeJS.ProcessEnv, directory = process.cwd()): Promise<Config> {
-  const { values, problems } = gather(env, directory)
-  const checked = await check(values)
-  problems.push(
-    ...checked.problems.filter((problem) => !problems.some((known) => sameVariable(known, problem))),
-  )
-  problems.push(...crossChecks(values, (name) => problems.every((problem) => variableOf(problem) !== name)))
-  if (problems.length > 0 || !checked.environment) throw new ConfigError(problems)
-  return toConfig(checked.environment)
-}
-
-const variableOf = (problem: string) => problem.split(' ')[0]?.replace(/_FILE$/, '')
-const sameVariable = (a: string, b: string) => variableOf(a) === variableOf(b)
-
-interface SchemaError {
+/** As Ajv says it. */
+export interface SchemaError {
   instancePath: string
   keyword: string
   params: { missingProperty?: string }
 }
 
-/** Through @fastify/env, on an instance of its own: the service's instance needs its log level before it exists. */
-async function check(data: Record<string, string>) {
-  const reader = Fastify()
-  try {
-    await reader.register(fastifyEnv, { schema: Environment, data, env: false, dotenv: false })
-    return { environment: reader.getEnvs<Environment>(), problems: [] }
-  } catch (error) {
-    const errors = (error as { errors?: SchemaError[] }).errors
-    if (!errors) throw error
-    return { environment: undefined, problems: [...new Set(errors.map(problemOf))] }
-  } finally {
-    await reader.close()
-  }
-}
-
-function problemOf({ instancePath, params }: SchemaError): string {
+/** What a schema's error means to somebody who writes the configuration. */
+export function problemOf({ instancePath, params }: SchemaError): string {
   const missing = params.missingProperty
   const name = (missing ?? instancePath.slice(1)) as keyof typeof Environment.properties
   const wanted = (Environment.properties[name] as { description?: string }).description
@@ -94,7 +60,10 @@ function problemOf({ instancePath, params }: SchemaError): string {
 }
 
 /** What no single pattern can say, for those variables that are well-formed. */
-function crossChecks(values: Partial<Record<string, string>>, isGood: (name: string) => boolean): string[] {
+export function crossChecks(
+  values: Partial<Record<string, string>>,
+  isGood: (name: string) => boolean,
+): string[] {
   const good = (name: string) => (isGood(name) ? values[name] : undefined)
   return [
     ...checkUrl(good('DIGITAL_SAMBA_URL'), values.DIGITAL_SAMBA_ALLOW_HTTP === 'true'),
@@ -188,7 +157,7 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
 }
 
-function toConfig(environment: Environment): Config {
+export function toConfig(environment: Environment): Config {
   const ms = (text: string) => parseDuration(text) as number
   return {
     host: environment.HOST,
