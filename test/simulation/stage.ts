@@ -112,12 +112,18 @@ export class Stage {
     this.isAsking = true
     const isStep = method !== 'GET'
     const owned = isStep ? await readOwned(curfew.app.database.db) : undefined
+    const askedAt = this.now
     const answer = await curfew.ask(method, url, as, body).finally(() => {
       this.isAsking = false
     })
-    if (owned) {
-      this.steps += 1
-      const others = await othersChanged(curfew.app.database.db, owned, as)
+    if (isStep) this.steps += 1
+    // Where it had to wait for an attempt, others have acted meanwhile, and Curfew may have died.
+    if (owned && this.curfew === curfew && this.now === askedAt) {
+      // Its call may be on its way already, and kill it.
+      const others = await othersChanged(curfew.app.database.db, owned, as).catch((error) => {
+        if (this.curfew === curfew) throw error
+        return []
+      })
       for (const what of others) this.faults.push(`${time(this.now)} ${as} ${method} ${url}: ${what}`)
     }
     const status = answer.statusCode
