@@ -272,7 +272,7 @@ export class Ledger {
   }
 
   claimConfirmation(leaseMs: number) {
-    return this.write((trx, now) => claimConfirmation(trx, this.#engine, now, now + leaseMs))
+    return this.write((trx, now) => claimConfirmation(trx, now, now + leaseMs))
   }
 
   postponeConfirmation(id: string, at: number | null) {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Outcome } from '../../ending.ts'
-import type { Db, EndingRow, Engine, Trx } from '../schema.ts'
+import { compiledOnce, engineOf } from '../engine/compiled.ts'
+import type { Db, EndingRow, Trx } from '../schema.ts'
 import { CURFEW, noteChanges } from './change-log.ts'
 import { PENDING } from './pending.ts'
 
@@ -17,49 +18,56 @@ export interface Unconfirmed {
   sessions: string[]
 }
 
-/** When the next ending is to be looked up (epoch ms). */
-export async function nextConfirmation(db: Db): Promise<number | undefined> {
-  const row = await db
+const firstToConfirm = compiledOnce((db, _: Record<string, never>) =>
+  db
     .selectFrom('endings')
     .select('confirm_at')
     .where('confirm_at', 'is not', null)
     .orderBy('confirm_at')
-    .limit(1)
-    .executeTakeFirst()
-  return row?.confirm_at ?? undefined
+    .limit(1),
+)
+
+/** When the next ending is to be looked up (epoch ms). */
+export async function nextConfirmation(db: Db): Promise<number | undefined> {
+  return (await firstToConfirm(db, {})).rows[0]?.confirm_at ?? undefined
 }
+
+const claimFirst = compiledOnce((db, at: { now: number; until: number }) =>
+  db
+    .with('picked', () => {
+      const picked = db
+        .selectFrom('endings')
+        .select('id')
+        .where('confirm_at', '<=', at.now)
+        .orderBy('confirm_at')
+        .limit(1)
+      return engineOf(db) === 'postgres' ? picked.forUpdate().skipLocked() : picked
+    })
+    .updateTable('endings')
+    .set({ confirm_at: at.until })
+    .where('id', 'in', (eb) => eb.selectFrom('picked').select('picked.id'))
+    .returningAll(),
+)
+
+const unseenSessions = compiledOnce((db, at: { ending: string }) =>
+  db
+    .selectFrom('attempts')
+    .select('session')
+    .distinct()
+    .where('ending_id', '=', at.ending)
+    .where('result', '=', 'ended')
+    .where('confirmed_at', 'is', null),
+)
 
 /** Takes the one that waits longest for its confirmation; nobody else does before `until`. All epoch ms. */
 export async function claimConfirmation(
   trx: Trx,
-  engine: Engine,
   now: number,
   until: number,
 ): Promise<Unconfirmed | undefined> {
-  const ending = await trx
-    .with('picked', (db) => {
-      const picked = db
-        .selectFrom('endings')
-        .select('id')
-        .where('confirm_at', '<=', now)
-        .orderBy('confirm_at')
-        .limit(1)
-      return engine === 'postgres' ? picked.forUpdate().skipLocked() : picked
-    })
-    .updateTable('endings')
-    .set({ confirm_at: until })
-    .where('id', 'in', (eb) => eb.selectFrom('picked').select('picked.id'))
-    .returningAll()
-    .executeTakeFirst()
+  const [ending] = (await claimFirst(trx, { now, until })).rows
   if (!ending) return undefined
-  const sessions = await trx
-    .selectFrom('attempts')
-    .select('session')
-    .distinct()
-    .where('ending_id', '=', ending.id)
-    .where('result', '=', 'ended')
-    .where('confirmed_at', 'is', null)
-    .execute()
+  const { rows: sessions } = await unseenSessions(trx, { ending: ending.id })
   // All were seen between one attempt and the next.
   if (sessions.length === 0)
     await trx
@@ -70,34 +78,37 @@ export async function claimConfirmation(
   return { ending, sessions: sessions.map(({ session }) => session) }
 }
 
-/**
- * `session` was seen not to be live. What ended it is confirmed, and whatever else was still to end that very session
- * is over; an ending of its room is not, since the next session there may be its business. Returns what changed.
- */
-export async function sessionSeenOver(trx: Trx, session: string, now: number): Promise<EndingRow[]> {
-  await trx
-    .updateTable('attempts')
-    .set({ confirmed_at: now })
-    .where('session', '=', session)
-    .where('result', '=', 'ended')
-    .where('confirmed_at', 'is', null)
-    .execute()
-  await trx
-    .updateTable('sessions')
-    .set({ over_at: now })
-    .where('id', '=', session)
-    .where('over_at', 'is', null)
-    .execute()
-  return [...(await confirmEnded(trx, session, now)), ...(await finishPending(trx, session, now))]
+interface SeenOver extends Record<string, unknown> {
+  session: string
+  now: number
 }
 
-function confirmEnded(trx: Trx, session: string, now: number): Promise<EndingRow[]> {
-  return trx
+const confirmAttempts = compiledOnce((db, at: SeenOver) =>
+  db
+    .updateTable('attempts')
+    .set({ confirmed_at: at.now })
+    .where('session', '=', at.session)
+    .where('result', '=', 'ended')
+    .where('confirmed_at', 'is', null),
+)
+
+const sessionIsOver = compiledOnce((db, at: SeenOver) =>
+  db
+    .updateTable('sessions')
+    .set({ over_at: at.now })
+    .where('id', '=', at.session)
+    .where('over_at', 'is', null),
+)
+
+const confirmEnded = compiledOnce((db, at: SeenOver) =>
+  db
     .updateTable('endings')
-    .set({ confirmed_at: now, confirm_at: null })
+    .set({ confirmed_at: at.now, confirm_at: null })
     .where('outcome', '=', 'ended')
     .where('confirmed_at', 'is', null)
-    .where('id', 'in', (eb) => eb.selectFrom('attempts').select('ending_id').where('session', '=', session))
+    .where('id', 'in', (eb) =>
+      eb.selectFrom('attempts').select('ending_id').where('session', '=', at.session),
+    )
     .where(({ not, exists, selectFrom }) =>
       not(
         exists(
@@ -109,28 +120,38 @@ function confirmEnded(trx: Trx, session: string, now: number): Promise<EndingRow
         ),
       ),
     )
-    .returningAll()
-    .execute()
-}
+    .returningAll(),
+)
 
-function finishPending(trx: Trx, session: string, now: number): Promise<EndingRow[]> {
-  return trx
+const finishPending = compiledOnce((db, at: SeenOver) =>
+  db
     .updateTable('endings')
     .set((eb) => ({
       state: 'ended',
       outcome: sql<Outcome>`case when exists (select 1 from attempts where ending_id = endings.id and result = 'ended')
         then 'ended' else 'already_ended' end`,
-      finished_at: now,
-      confirmed_at: now,
+      finished_at: at.now,
+      confirmed_at: at.now,
       claim: eb('claim', '+', 1),
       claimed_until: null,
     }))
     .where('state', '=', PENDING)
     .where('target_kind', '=', 'session')
-    .where('target_id', '=', session)
-    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
-    .returningAll()
-    .execute()
+    .where('target_id', '=', at.session)
+    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', at.now)]))
+    .returningAll(),
+)
+
+/**
+ * `session` was seen not to be live. What ended it is confirmed, and whatever else was still to end that very session
+ * is over; an ending of its room is not, since the next session there may be its business. Returns what changed.
+ */
+export async function sessionSeenOver(trx: Trx, session: string, now: number): Promise<EndingRow[]> {
+  const seen = { session, now }
+  await confirmAttempts(trx, seen)
+  await sessionIsOver(trx, seen)
+  const [confirmed, finished] = [await confirmEnded(trx, seen), await finishPending(trx, seen)]
+  return [...confirmed.rows, ...finished.rows]
 }
 
 /** Looks again at `at` (epoch ms); never where that is null. */
