@@ -62,7 +62,7 @@ const suspended: Handler<Suspension, AccountState> = {
   subject: subjectOf,
   precedence: 1,
   learn: (before, event, newest, { now }) => (newest || !before ? suspension(event, now) : before),
-  decide: (state, setting) => ({ ...takenBack(state), put: endings(state, setting) }),
+  decide: (state, setting) => ({ ...takenBack(state), store: endings(state, setting) }),
   mattersUntil: ({ dueAt }) => dueAt,
 }
 
@@ -77,7 +77,7 @@ const resumed: Handler<{ account: string }, AccountState> = {
     newest || !before
       ? { account: data.account, targets: [], dueAt: now, event: { source, id, type } }
       : before,
-  decide: (state) => ({ ...takenBack(state), put: [] }),
+  decide: (state) => ({ ...takenBack(state), store: [] }),
 }
 
 /** Accounts that do not pay, and pay again. */

@@ -131,12 +131,12 @@ const timeOf = (text: string | undefined) => (text === undefined ? undefined : p
  */
 function scheduled(booking: Booking, setting: Setting): Change {
   const { target, startsAt, endsAt, at } = booking
-  if (!target || !endsAt) return { put: [] }
+  if (!target || !endsAt) return { store: [] }
   const subject = keyOf(booking)
   const dueAt = endsAt.value + setting.bookingGraceMs
   const from = startsAt?.value ?? at
   return {
-    put: [ending(booking, setting, target.value, dueAt, 'booking_over')],
+    store: [ending(booking, setting, target.value, dueAt, 'booking_over')],
     lift: [
       { subject },
       { room: target.value, from, until: Math.max(endsAt.value, from), subjectPrefix: 'booking:' },
@@ -152,13 +152,13 @@ function cancelled(booking: Booking, setting: Setting): Change {
   const { target, startsAt, endsAt, at } = booking
   const subject = keyOf(booking)
   const takenBack = { withdraw: { key: subject }, lift: [{ subject }] }
-  if (!target) return { ...takenBack, put: [] }
+  if (!target) return { ...takenBack, store: [] }
   if (startsAt && startsAt.value > at) {
-    if (!endsAt || target.value.session !== undefined) return { ...takenBack, put: [] }
+    if (!endsAt || target.value.session !== undefined) return { ...takenBack, store: [] }
     const hold = { from: startsAt.value, until: Math.max(endsAt.value, startsAt.value) }
     return {
       ...takenBack,
-      put: [],
+      store: [],
       close: [{ ...hold, room: target.value, reason: 'booking_cancelled', subject }],
     }
   }
@@ -169,7 +169,7 @@ function cancelled(booking: Booking, setting: Setting): Change {
       : undefined
   return {
     ...takenBack,
-    put: [{ ...ending(booking, setting, target.value, dueAt, 'booking_cancelled'), hold }],
+    store: [{ ...ending(booking, setting, target.value, dueAt, 'booking_cancelled'), hold }],
   }
 }
 

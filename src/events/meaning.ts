@@ -4,7 +4,7 @@ import type { Hold, Instruction, Target } from '../ending.ts'
 export interface Change {
   /** that party's pending endings with this key, or with this subject */
   withdraw?: { key: string } | { subject: string }
-  put: Instruction[]
+  store: Instruction[]
   /** rooms that are opened again: that party's holds for a subject, or for a room and time */
   lift?: Array<{ subject: string } | { room: Target; from: number; until: number; subjectPrefix: string }>
   /** rooms that are closed though nothing is to be ended now */

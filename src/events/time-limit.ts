@@ -22,7 +22,7 @@ const reached: Handler<TargetFields, Reached> = {
     event: { source, id, type },
   }),
   decide: ({ target, at, event }, { sender }) => ({
-    put: [
+    store: [
       {
         target,
         dueAt: at,

@@ -226,7 +226,7 @@ function event(subject: string, n: number): EventMeaning {
     learn: () => ({ n }),
     decide: () => ({
       withdraw: { subject: 'account:none' },
-      put: [instruction({ key: subject, target, dueAt: 4e12 })],
+      store: [instruction({ key: subject, target, dueAt: 4e12 })],
       lift: [{ subject: 'booking:none' }, { room: target, from: 1, until: 2, subjectPrefix: 'booking:' }],
       close: [{ room: target, from: 3e12, until: 3.1e12, reason: 'x', subject }],
     }),

@@ -38,9 +38,9 @@ export class Changes {
     // First, so that what another hold stands for now is not taken back with its old subject.
     if (this.#setting.holding) await this.#lift(change, note)
     const taken = change.withdraw ? await this.#withdraw(change.withdraw, note) : undefined
-    this.#waiting.push(...change.put.map((instruction) => ({ instruction, note })))
+    this.#waiting.push(...change.store.map((instruction) => ({ instruction, note })))
     if (change.close) await this.#close(change.close, taken?.id ?? null)
-    if (change.close || change.put.some(({ hold }) => hold)) this.#setting.holding = true
+    if (change.close || change.store.some(({ hold }) => hold)) this.#setting.holding = true
   }
 
   /** Stores what is still to be stored. */
