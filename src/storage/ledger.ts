@@ -44,7 +44,7 @@ import type { OpenDatabase } from './engine/database.ts'
 import { InProgressError, isUniqueViolation, translated } from './engine/errors.ts'
 import { type Batched, type CommitOptions, GroupCommit } from './engine/group-commit.ts'
 import { applyEvents, type EventResult } from './events/events.ts'
-import { PRUNED_AT_ONCE, PRUNING } from './prune.ts'
+import { PRUNING } from './prune.ts'
 import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
 
 // An attempt takes seconds at most where Digital Samba answers; whoever sent the events can wait for that.
@@ -307,12 +307,17 @@ export class Ledger {
     return translated(callsSince(this.#db, since))
   }
 
-  /** Removes a small batch of each table of what finished before `before` (epoch ms); whether there may be more. */
-  async prune(before: number): Promise<boolean> {
+  /**
+   * Removes a small batch of each table of what finished before `before` (epoch ms); whether there may be more. Each is
+   * a transaction of its own, with a `rest` after those that had something to remove.
+   */
+  async prune(before: number, rest: (tookMs: number) => Promise<void> = async () => {}): Promise<boolean> {
     let isMore = false
-    for (const step of PRUNING) {
+    for (const { step, atOnce } of PRUNING) {
+      const began = performance.now()
       const removed = await this.write((trx, now) => step(trx, this.#engine, before, now))
-      isMore ||= removed >= PRUNED_AT_ONCE
+      isMore ||= removed >= atOnce
+      if (removed > 0) await rest(performance.now() - began)
     }
     return isMore
   }

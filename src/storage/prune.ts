@@ -5,18 +5,21 @@ import type { Engine, Trx } from './schema.ts'
 /** One table's part of pruning, in a transaction of its own: how many rows have gone. */
 type Step = (trx: Trx, engine: Engine, before: number, now: number) => Promise<bigint>
 
-/** So few that no commit keeps a claim or a caller waiting. */
-export const PRUNED_AT_ONCE = 100
+// So few that no commit keeps a claim or a caller waiting. An ending has calls, changes and warnings that go with it.
+const PRUNED_AT_ONCE = 100
+const ENDINGS_AT_ONCE = 25
 
 /** What goes with `before` (epoch ms): finished endings with all that is theirs, and whatever has not mattered since. */
-export const PRUNING: readonly Step[] = [
-  pruneEndings,
-  pruneKeys,
-  pruneOld('events', 'received_at'),
-  pruneOld('subjects', 'matters_until'),
-  pruneOld('sessions', 'seen_at'),
-  pruneOld('holds', 'coalesce(lifted_at, until_at)'),
-  pruneOld('warned_rooms', 'warned_at'),
+export const PRUNING: ReadonlyArray<{ step: Step; atOnce: number }> = [
+  { step: pruneEndings, atOnce: ENDINGS_AT_ONCE },
+  ...[
+    pruneKeys,
+    pruneOld('events', 'received_at'),
+    pruneOld('subjects', 'matters_until'),
+    pruneOld('sessions', 'seen_at'),
+    pruneOld('holds', 'coalesce(lifted_at, until_at)'),
+    pruneOld('warned_rooms', 'warned_at'),
+  ].map((step) => ({ step, atOnce: PRUNED_AT_ONCE })),
 ]
 
 /** Finished before that; their attempts, changes and warnings go with them. */
@@ -41,7 +44,7 @@ async function pruneEndings(trx: Trx, _engine: Engine, before: number, now: numb
             ),
           ),
         )
-        .limit(PRUNED_AT_ONCE),
+        .limit(ENDINGS_AT_ONCE),
     )
     .executeTakeFirst()
   return numDeletedRows

@@ -9,17 +9,16 @@ const REST = 4
 const LEAST_REST_MS = 10
 const MOST_REST_MS = 1000
 
+const restAfter = (tookMs: number) => Math.min(Math.max(tookMs * REST, LEAST_REST_MS), MOST_REST_MS)
+
 /** Once an hour, removes what finished more than `days` ago, a small batch at a time, until `signal` aborts. */
 export async function prune(ledger: Ledger, days: number, log: Logger, signal: AbortSignal): Promise<void> {
   const { clock } = ledger
   while (!signal.aborted) {
     try {
-      for (let isMore = true; isMore && !signal.aborted; ) {
-        const began = clock.now()
-        isMore = await ledger.prune(began - days * DAY_MS)
-        const rest = Math.min(Math.max((clock.now() - began) * REST, LEAST_REST_MS), MOST_REST_MS)
-        if (isMore) await clock.sleep(rest, signal)
-      }
+      const before = clock.now() - days * DAY_MS
+      for (let isMore = true; isMore && !signal.aborted; )
+        isMore = await ledger.prune(before, (tookMs) => clock.sleep(restAfter(tookMs), signal))
     } catch (error) {
       if (!signal.aborted) log.error({ err: error }, 'pruning.trouble')
     }

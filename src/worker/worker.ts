@@ -50,7 +50,10 @@ export class Worker implements Starter {
   readonly #options: WorkerOptions
   readonly #clock: Clock
   readonly #random: () => number
+  /** Slots that are taken: by an attempt until its last call is over, or by what is about to be stored. */
   readonly #running = new Set<Promise<void>>()
+  /** Attempts that are not written down yet. */
+  readonly #unfinished = new Set<Promise<void>>()
   /** How many of those wait for the call budget, and make no call meanwhile. */
   #blocked = 0
   /** Aborts when the worker is to begin nothing more. */
@@ -86,15 +89,10 @@ export class Worker implements Starter {
     if (this.#running.size >= this.#options.maxConcurrent) return undefined
     const [permit] = this.#options.gate.takeAtOnce(1)
     if (!permit) return undefined
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#running.add(promise)
-    const free = () => {
-      this.#running.delete(promise)
-      resolve()
-    }
+    const free = this.#takeSlot()
     return {
       claimedUntil: this.#clock.now() + this.#leaseMs,
-      begin: (ending) => void this.#carriedOut(ending, permit, ending.claimed_until as number).finally(free),
+      begin: (ending) => this.#begin(ending, permit, ending.claimed_until as number, free),
       giveBack: () => {
         permit.giveBack()
         free()
@@ -109,7 +107,9 @@ export class Worker implements Starter {
     this.#stopping.abort(CUT_SHORT)
     this.#wakeUp()
     // The loop may still be claiming; what it began before it saw the stop is waited for as well.
-    const finished = Promise.resolve(this.#loop).then(() => Promise.all(this.#running))
+    const finished = Promise.resolve(this.#loop)
+      .then(() => Promise.all(this.#running))
+      .then(() => Promise.all(this.#unfinished))
     const grace = new AbortController()
     const until = this.#clock.now() + graceMs
     await Promise.race([finished, sleepUntil(this.#clock, until, grace.signal)])
@@ -190,7 +190,7 @@ export class Worker implements Starter {
       for (const [index, ending] of claimed.entries()) {
         const permit = permits[index] as Permit
         unused.delete(permit)
-        this.#begin(ending, permit, this.#clock.now() + leaseMs)
+        this.#begin(ending, permit, this.#clock.now() + leaseMs, this.#takeSlot())
       }
       return claimed.length
     } finally {
@@ -198,18 +198,28 @@ export class Worker implements Starter {
     }
   }
 
-  #begin(ending: EndingRow, permit: Permit, leaseUntil: number): void {
-    const running = this.#carriedOut(ending, permit, leaseUntil).finally(() => this.#running.delete(running))
-    this.#running.add(running)
+  /** Returns how to free it, once or again. */
+  #takeSlot(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#running.add(promise)
+    return () => {
+      this.#running.delete(promise)
+      resolve()
+    }
   }
 
-  #carriedOut(ending: EndingRow, permit: Permit, leaseUntil: number): Promise<void> {
-    return this.#carryOut(ending, permit, leaseUntil)
+  #begin(ending: EndingRow, permit: Permit, leaseUntil: number, free: () => void): void {
+    const work = this.#carryOut(ending, permit, leaseUntil, free)
       .catch((error) => this.#options.log.error({ err: error, ending: ending.id }, 'worker.trouble'))
-      .finally(() => permit.giveBack())
+      .finally(() => {
+        permit.giveBack()
+        free()
+        this.#unfinished.delete(work)
+      })
+    this.#unfinished.add(work)
   }
 
-  async #carryOut(ending: EndingRow, permit: Permit, leaseUntil: number): Promise<void> {
+  async #carryOut(ending: EndingRow, permit: Permit, leaseUntil: number, free: () => void): Promise<void> {
     const done = new AbortController()
     const cut = new AbortController()
     const progress = { isWaiting: false }
@@ -222,6 +232,9 @@ export class Worker implements Starter {
     )
     try {
       const report = tooLong(await this.#attempt(ending, permit, cut.signal, progress), cut.signal)
+      // No more calls: what is left is for the ledger, which keeps up or keeps everything else back as well.
+      permit.giveBack()
+      free()
       if (report.defect !== undefined)
         this.#options.log.error({ err: report.defect, ending: ending.id }, 'worker.trouble')
       await this.#record(ending, report, beganAt, leaseUntil, cut.signal)

@@ -98,8 +98,9 @@ onEveryEngine(
 
     const many = Array.from({ length: 101 }, (_, i) => put(ledger, { dueAt: 9e9, key: `k${i}` }))
     for (const row of await Promise.all(many)) await ledger.cancel(row.id, BOOKING)
-    t.equal(await ledger.prune(9e9), true, 'more than one batch')
-    t.equal(await ledger.prune(9e9), false)
+    let batches = 1
+    for (; await ledger.prune(9e9); batches += 1);
+    t.equal(batches, 5, 'twenty-five at once')
     t.equal(await count(db, 'endings'), 1)
   },
 )
