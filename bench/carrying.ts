@@ -3,9 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
+import { createDatabase } from '../test/helper/postgres.ts'
 import { KEYS } from '../test/helper/service.ts'
 import { median, percentile, type Row, residentMb } from './measure.ts'
 import { type Measured, startMeasured } from './process.ts'
@@ -18,14 +20,50 @@ const PEER = fileURLToPath(new URL('./peer.ts', import.meta.url))
 const headers = { authorization: `Bearer ${KEYS.booking}`, 'content-type': 'application/json' }
 
 /** One service under load; `name` is what the table calls it. */
-export interface Contender {
+interface Contender {
   name: string
   env: Record<string, string>
   /** the program; Curfew itself where it is absent */
   server?: string
 }
 
-export const inMemory = (env: Record<string, string>): Contender => ({ name: 'in memory', env, server: PEER })
+type Maker = () => Promise<Contender>
+
+const base = (url: string) => ({
+  PORT: '0',
+  DIGITAL_SAMBA_TEAM_ID: 'team',
+  DIGITAL_SAMBA_DEVELOPER_KEY: 'developer-key-000',
+  API_KEYS: `booking:${KEYS.booking}`,
+  DATABASE_URL: url,
+  CALLS_PER_MINUTE: '100000',
+  MAX_CONCURRENT_CALLS: '100',
+})
+
+/** The service that keeps nothing, then Curfew on either engine, each with another version of it where one is named. */
+export function contenders(folder: string, postgresUrl: string, other?: string): Maker[] {
+  const sqlite = (name: string, server?: string) => async (): Promise<Contender> => ({
+    name,
+    env: base(`file:${join(folder, name.replaceAll(' ', '-'))}/curfew.db`),
+    ...(server ? { server } : {}),
+  })
+  const onPostgres = (name: string, server?: string) => async (): Promise<Contender> => ({
+    name,
+    env: base((await createDatabase(postgresUrl)).url),
+    ...(server ? { server } : {}),
+  })
+  return [
+    async () => ({ name: 'in memory', env: {}, server: PEER }),
+    sqlite('SQLite'),
+    ...(other ? [sqlite('SQLite before', other)] : []),
+    onPostgres('PostgreSQL'),
+    ...(other ? [onPostgres('PostgreSQL before', other)] : []),
+  ]
+}
+
+const BARS: Record<string, { accepted?: string; ends: string; cpu?: string; late: string }> = {
+  SQLite: { accepted: '0.4 / 0.7 / 1.9', ends: '0.9', cpu: '2.5', late: 'p50 1.5, p99 4 ms' },
+  PostgreSQL: { ends: '0.45', late: 'p50 3, p99 8 ms' },
+}
 
 interface Figures {
   accepted: number
@@ -37,11 +75,11 @@ interface Figures {
  * Accepted requests, each with its end call, while both go on: turn by turn in one run, so that what the machine does
  * meanwhile is everybody's. Each request is for a session of its own, due now.
  */
-export async function carrying(makers: Array<(upstream: string) => Promise<Contender>>): Promise<Row[]> {
+export async function carrying(makers: Maker[]): Promise<Row[]> {
   const upstream = spawn(process.execPath, [UPSTREAM])
   const [printed] = await once(upstream.stdout, 'data')
   const url = String(printed).trim()
-  const contenders = await Promise.all(makers.map((make) => make(url)))
+  const contenders = await Promise.all(makers.map((make) => make()))
   const running = []
   for (const { name, env, server } of contenders)
     running.push({ name, curfew: await startMeasured({ ...env, DIGITAL_SAMBA_URL: url }, undefined, server) })
@@ -56,7 +94,6 @@ export async function carrying(makers: Array<(upstream: string) => Promise<Conte
         const key = `${name} ${connections}`
         const one = await load(curfew, url, connections, SECONDS)
         figures.set(key, [...(figures.get(key) ?? []), one])
-        process.stderr.write(`${key}: ${JSON.stringify(one)}\n`)
       }
   }
   const rows = tabulate(
@@ -83,25 +120,30 @@ function tabulate(names: string[], figures: Map<string, Figures[]>, late: Map<st
       const rate = of(name, connections, 'accepted')
       return `${Math.round(rate)} (${ratio(rate, of(memory, connections, 'accepted'))})`
     })
-    rows.push([`accepted a second while calls go on, ${name}, 1 / 10 / 100`, accepted.join(' / '), ''])
+    const bars = BARS[name]
+    rows.push([
+      `accepted a second while calls go on, ${name}, 1 / 10 / 100`,
+      accepted.join(' / '),
+      bars?.accepted ?? '',
+    ])
     const ends = of(name, 100, 'ends')
     rows.push([
       `ends called a second at 100, ${name}`,
       `${Math.round(ends)} (${ratio(ends, of(memory, 100, 'ends'))})`,
-      '',
+      bars?.ends ?? '',
     ])
     const cpu = of(name, 1, 'cpuMs')
     rows.push([
       `CPU for one ending at 1 connection, ${name}`,
       `${cpu.toFixed(2)} ms (${ratio(cpu, of(memory, 1, 'cpuMs'))})`,
-      '',
+      bars?.cpu ?? '',
     ])
     const times = late.get(name) ?? []
     const [p50, p99] = [percentile(times, 0.5), percentile(times, 0.99)]
     rows.push([
       `accept to call at 50 a second, ${name}`,
       `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
-      '',
+      bars?.late ?? '',
     ])
   }
   return rows

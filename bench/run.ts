@@ -5,13 +5,14 @@ import { startSandbox } from '../src/sandbox/sandbox.ts'
 import { createDatabase, startPostgres } from '../test/helper/postgres.ts'
 import { environment } from '../test/helper/service.ts'
 import { acceptance } from './acceptance.ts'
+import { carrying, contenders } from './carrying.ts'
 import { footprint } from './footprint.ts'
 import { intake } from './intake.ts'
 import { limits } from './limits.ts'
 import type { Row } from './measure.ts'
 import { acceptToCall, lateness, recovery } from './timeliness.ts'
 
-/** Everything that is measured, on real processes, sockets and databases. About four minutes. */
+/** Everything that is measured, on real processes, sockets and databases. About ten minutes. */
 const folder = mkdtempSync(join(tmpdir(), 'curfew-bench-'))
 const sandbox = await startSandbox({ callsPerMinute: 1e9 })
 const postgres = await startPostgres({ durable: true })
@@ -30,6 +31,7 @@ const note = (...more: Row[]) => {
 }
 
 note(...(await footprint(await fresh('sqlite'))))
+note(...(await carrying(contenders(folder, postgres.url))))
 for (const engine of ['sqlite', 'postgres']) {
   note(await lateness(await fresh(engine), sandbox, engine))
   note(await acceptToCall(await fresh(engine), sandbox, engine))
