@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { type Clock, sleepUntil } from '../clock.ts'
-import type { CallMade } from '../digital-samba/client.ts'
+import type { CallContext, CallMade } from '../digital-samba/client.ts'
 import {
   AbortedCallError,
   type DigitalSambaError,
@@ -9,7 +9,7 @@ import {
 } from '../digital-samba/errors.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import { Breaker } from './breaker.ts'
-import { type CallBudget, LONGEST_PAUSE_MS, type Permit, type Priority, RANK } from './budget.ts'
+import { type CallBudget, LONGEST_PAUSE_MS, type Permit, type Priority, RANK, type Rank } from './budget.ts'
 
 /** No call may leave now; nothing is wrong with what it was for. */
 export class CallsHeldError extends Error {
@@ -149,6 +149,17 @@ export class CallGate {
       if (givesWay && this.#endsAreDue) permit.giveBack()
       else return this.#asked(permit)
     }
+  }
+
+  /** What calls of that rank bring along: each waits for its permit; the first may have one. `at` is now where absent. */
+  context(rank: Rank, signal: AbortSignal, { at, first }: { at?: number; first?: Permit } = {}): CallContext {
+    let held = first
+    const admit = async () => {
+      const permit = held ?? (await this.permit({ rank, at: at ?? this.#clock.now() }, signal))
+      held = undefined
+      permit.spend()
+    }
+    return { signal, admit, onCall: (call) => this.observe(call) }
   }
 
   #asked(permit: Permit): Permit {

@@ -71,10 +71,7 @@ export class LookUps {
 
   /** Calls for somebody who is waiting: before sweeps, behind endings, and not for long. */
   #context(): CallContext {
-    const { gate, clock } = this.#options
-    const signal = AbortSignal.timeout(LOOK_UP_MS)
-    const admit = async () => (await gate.permit({ rank: RANK.warning, at: clock.now() }, signal)).spend()
-    return { signal, admit, onCall: gate.observe.bind(gate) }
+    return this.#options.gate.context(RANK.warning, AbortSignal.timeout(LOOK_UP_MS))
   }
 }
 

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { type Permit, RANK } from '../calls/budget.ts'
 import { type CallGate, CallsHeldError } from '../calls/gate.ts'
 import type { Clock } from '../clock.ts'
-import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
+import type { DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { logSeenOver } from '../ending-log.ts'
 import { STILL_LIVE_AFTER_MS, type Unconfirmed } from '../storage/endings/confirmations.ts'
@@ -80,13 +80,7 @@ export class Confirmer {
   async #look(session: string, first: Permit | undefined): Promise<LookupResult> {
     const { digitalSamba, gate, ledger, log } = this.#options
     const signal = this.#background.stopping
-    let held = first
-    const admit = async () => {
-      const permit = held ?? (await gate.permit({ rank: RANK.confirmation, at: this.#clock.now() }, signal))
-      held = undefined
-      permit.spend()
-    }
-    const context: CallContext = { signal, admit, onCall: gate.observe.bind(gate) }
+    const context = gate.context(RANK.confirmation, signal, first ? { first } : {})
     try {
       const { live } = await digitalSamba.session(session, context)
       if (live) return 'live'

@@ -111,10 +111,7 @@ export class Sweeper {
   }
 
   #context(): CallContext {
-    const { gate } = this.#options
-    const signal = this.#stopping.signal
-    const admit = async () => (await gate.permit({ rank: RANK.sweep, at: this.#clock.now() }, signal)).spend()
-    return { signal, admit, onCall: gate.observe.bind(gate) }
+    return this.#options.gate.context(RANK.sweep, this.#stopping.signal)
   }
 
   #report(observed: Observed[]): void {

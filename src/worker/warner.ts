@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { RANK } from '../calls/budget.ts'
 import type { CallGate } from '../calls/gate.ts'
 import { type Clock, sleepUntil } from '../clock.ts'
-import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
+import type { DigitalSamba } from '../digital-samba/client.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow, WarningRow } from '../storage/schema.ts'
 import type { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
@@ -81,7 +81,7 @@ export class Warner {
     if (first && first.id !== ending.id && first.due_at < ending.due_at) return 'superseded'
     const done = new AbortController()
     const signal = this.#whileRight(ending, done.signal)
-    const context = this.#context(ending, signal)
+    const context = this.#options.gate.context(RANK.warning, signal, { at: ending.due_at })
     let sent = false
     try {
       const rooms = await this.#rooms.of(ending, context)
@@ -104,11 +104,5 @@ export class Warner {
     const until = Math.min(ending.due_at, this.#clock.now() + PATIENCE_MS)
     void sleepUntil(this.#clock, until, done).then(() => due.abort())
     return AbortSignal.any([this.#background.stopping, due.signal])
-  }
-
-  #context(ending: EndingRow, signal: AbortSignal): CallContext {
-    const { gate } = this.#options
-    const admit = async () => (await gate.permit({ rank: RANK.warning, at: ending.due_at }, signal)).spend()
-    return { signal, admit, onCall: gate.observe.bind(gate) }
   }
 }

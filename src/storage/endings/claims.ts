@@ -3,7 +3,7 @@ import type { Failure, Outcome } from '../../ending.ts'
 import { compiledOnce, engineOf } from '../engine/compiled.ts'
 import type { AttemptRow, Db, EndingRow, Tables, Trx } from '../schema.ts'
 import { CONFIRM_AFTER_MS } from './confirmations.ts'
-import { PENDING } from './pending.ts'
+import { isUnclaimed, PENDING } from './pending.ts'
 
 /** What an attempt makes of its ending. */
 export type Transition =
@@ -91,7 +91,7 @@ function due<O>(query: DueQuery<O>, urgent: 0 | 1, now: number): DueQuery<O> {
     .where('urgent', '=', sql.lit(urgent))
     .where('due_at', '<=', now)
     .where('next_attempt_at', '<=', now)
-    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
+    .where(isUnclaimed(now))
 }
 
 const firstDueOf = ([1, 0] as const).map((urgent) =>

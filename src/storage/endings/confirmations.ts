@@ -3,7 +3,7 @@ import type { Outcome } from '../../ending.ts'
 import { compiledOnce, engineOf } from '../engine/compiled.ts'
 import type { Db, EndingRow, Trx } from '../schema.ts'
 import { CURFEW, noteChanges } from './change-log.ts'
-import { PENDING } from './pending.ts'
+import { isUnclaimed, PENDING } from './pending.ts'
 
 /** How long after its end a session is looked up, where no webhook has told of it until then. */
 export const CONFIRM_AFTER_MS = 5_000
@@ -138,7 +138,7 @@ const finishPending = compiledOnce((db, at: SeenOver) =>
     .where('state', '=', PENDING)
     .where('target_kind', '=', 'session')
     .where('target_id', '=', at.session)
-    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', at.now)]))
+    .where(isUnclaimed(at.now))
     .returningAll(),
 )
 

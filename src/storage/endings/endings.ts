@@ -6,7 +6,7 @@ import { nextWarningAt } from '../../time-limits/warnings.ts'
 import type { AttemptRow, Db, EndingRow, Trx } from '../schema.ts'
 import { Closures } from '../time-limits/closures.ts'
 import { noteCancelled, noteChanges, noteMoved } from './change-log.ts'
-import { isUnclaimed, PENDING } from './pending.ts'
+import { cancelling, isUnclaimed, PENDING } from './pending.ts'
 
 /** Why an owner's change was not made. */
 export type Obstacle =
@@ -42,15 +42,7 @@ export function moveEnding(trx: Trx, id: string, caller: Caller, to: Move, now: 
 /** Takes a pending ending back, and opens the room that it would have kept closed. */
 export function cancelEnding(trx: Trx, id: string, caller: Caller, now: number) {
   return change(trx, id, caller, 'pending', async () => {
-    const ending = await unclaimed(trx, id, now)
-      .set((eb) => ({
-        state: 'cancelled',
-        finished_at: now,
-        claim: eb('endings.claim', '+', 1),
-        claimed_until: null,
-      }))
-      .returningAll()
-      .executeTakeFirst()
+    const ending = await cancelling(trx, now).where('id', '=', id).returningAll().executeTakeFirst()
     if (!ending) return undefined
     await noteCancelled(trx, [ending], caller.name, now)
     const { endings: takenBack } = await new Closures(trx, now).lift({ endingId: ending.id }, caller.name)

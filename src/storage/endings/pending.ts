@@ -25,17 +25,24 @@ export async function stillWaiting(trx: Trx, ids: string[], now: number): Promis
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+/** The guarded change that takes pending endings back; which of them, the caller adds. */
+export function cancelling(trx: Trx, now: number) {
+  return trx
+    .updateTable('endings')
+    .set((eb) => ({
+      state: 'cancelled',
+      finished_at: now,
+      claim: eb('endings.claim', '+', 1),
+      claimed_until: null,
+    }))
+    .where('state', '=', PENDING)
+    .where(isUnclaimed(now))
+}
+
 /** Takes back those of these endings that are still waiting; in the order of their ids. `by` is whose doing that is. */
 export async function takeBack(trx: Trx, ids: string[], by: string, now: number): Promise<EndingRow[]> {
   if (ids.length === 0) return []
-  const rows = await trx
-    .updateTable('endings')
-    .set((eb) => ({ state: 'cancelled', finished_at: now, claim: eb('claim', '+', 1), claimed_until: null }))
-    .where('id', 'in', ids)
-    .where('state', '=', PENDING)
-    .where(isUnclaimed(now))
-    .returningAll()
-    .execute()
+  const rows = await cancelling(trx, now).where('id', 'in', ids).returningAll().execute()
   const sorted = rows.sort((a, b) => (a.id < b.id ? -1 : 1))
   await noteCancelled(trx, sorted, by, now)
   return sorted

@@ -1,7 +1,7 @@
 import type { Instruction } from '../../ending.ts'
 import type { Change } from '../../events/meaning.ts'
 import { noteCancelled } from '../endings/change-log.ts'
-import { PENDING } from '../endings/pending.ts'
+import { cancelling, PENDING } from '../endings/pending.ts'
 import { type Upsert, upsertEndings } from '../endings/upserts.ts'
 import { InProgressError } from '../engine/errors.ts'
 import type { EndingRow, Trx } from '../schema.ts'
@@ -90,18 +90,9 @@ async function withdraw(
   now: number,
 ): Promise<EndingRow[]> {
   const [column, value] = 'key' in what ? (['key', what.key] as const) : (['subject', what.subject] as const)
-  const rows = await trx
-    .updateTable('endings')
-    .set((eb) => ({
-      state: 'cancelled',
-      finished_at: now,
-      claim: eb('claim', '+', 1),
-      claimed_until: null,
-    }))
-    .where('state', '=', PENDING)
+  const rows = await cancelling(trx, now)
     .where('requested_by', '=', sender)
     .where(column, '=', value)
-    .where((eb) => eb.or([eb('claimed_until', 'is', null), eb('claimed_until', '<=', now)]))
     .returningAll()
     .execute()
   const left = await trx

@@ -1,7 +1,7 @@
 import { roomId, type Target, targetColumns } from '../../ending.ts'
 import { isUuid } from '../../time-limits/rules.ts'
 import { inPieces } from '../../turns.ts'
-import { PENDING, takeBack } from '../endings/pending.ts'
+import { isUnclaimed, PENDING, takeBack } from '../endings/pending.ts'
 import { newId } from '../engine/ids.ts'
 import type { EndingRow, HoldRow, Trx } from '../schema.ts'
 import { HoldsLeft } from './bounds.ts'
@@ -176,7 +176,7 @@ function endingsOf(trx: Trx, holds: string[], now: number) {
     .select(['session_holds.requested_by', 'session_holds.hold_id', 'session_holds.ending_id'])
     .where('session_holds.hold_id', 'in', holds)
     .where('endings.state', '=', PENDING)
-    .where((eb) => eb.or([eb('endings.claimed_until', 'is', null), eb('endings.claimed_until', '<=', now)]))
+    .where(isUnclaimed(now))
     .execute()
 }
 
