@@ -27,15 +27,21 @@ export interface EndingPage {
 
 // What no index finds is looked for among as many endings at a time: some ms of work, however large the ledger is.
 const LOOKED_THROUGH = 5_000
+const IDS_AT_ONCE = 250
 
 type Endings<O = EndingRow> = SelectQueryBuilder<Tables, 'endings', O>
 
 /** Newest first: UUIDv7 ids sort by the time they were made. */
 export async function pageOfEndings(db: Db, filter: EndingFilter, limit: number): Promise<EndingPage> {
+  const due = await dueOnes(db, filter)
+  return due ? pageAmong(db, due, filter, limit) : pageOfWalk(db, filter, limit)
+}
+
+async function pageOfWalk(db: Db, filter: EndingFilter, limit: number): Promise<EndingPage> {
   const { before } = filter
   const behind = <O>(query: Endings<O>) =>
     before === undefined ? query : query.where('id', '<', before.toLowerCase())
-  const { walked, isWhole } = await walkOf(db, filter)
+  const { walked, isWhole } = walkOf(db, filter)
   // Where the index has all that is asked for, the page is full; else it ends where enough has been looked through.
   const end = isWhole
     ? undefined
@@ -51,19 +57,34 @@ export async function pageOfEndings(db: Db, filter: EndingFilter, limit: number)
     .orderBy('id', 'desc')
     .limit(limit + 1)
     .execute()
+  return pageOf(rows, limit, end?.id)
+}
+
+/** Of these ids, newest first, those that are asked for: some at a time, until the page is full. */
+async function pageAmong(db: Db, ids: string[], filter: EndingFilter, limit: number): Promise<EndingPage> {
+  const rows: EndingRow[] = []
+  for (let from = 0; from < ids.length && rows.length <= limit; from += IDS_AT_ONCE) {
+    const some = db
+      .selectFrom('endings')
+      .selectAll()
+      .where('id', 'in', ids.slice(from, from + IDS_AT_ONCE))
+    rows.push(...(await narrowed(some, filter).orderBy('id', 'desc').execute()))
+  }
+  return pageOf(rows, limit, undefined)
+}
+
+function pageOf(rows: EndingRow[], limit: number, end: string | undefined): EndingPage {
   const endings = rows.slice(0, limit)
-  return { endings, next: rows.length > limit ? endings.at(-1)?.id : end?.id }
+  return { endings, next: rows.length > limit ? endings.at(-1)?.id : end }
 }
 
 type Walked = <O>(query: Endings<O>) => Endings<O>
 
 /** The index that is walked, newest first; `isWhole` where it has nothing else than what is asked for. */
-async function walkOf(db: Db, filter: EndingFilter): Promise<{ walked: Walked; isWhole: boolean }> {
+function walkOf(db: Db, filter: EndingFilter): { walked: Walked; isWhole: boolean } {
   const { state, session, room, key, subject } = filter
   if (session !== undefined)
     return { walked: (query) => query.where('id', 'in', ofSession(db, session)), isWhole: true }
-  const due = await dueOnes(db, filter)
-  if (due) return { walked: (query) => query.where('id', 'in', due), isWhole: true }
   const others = (...but: Array<keyof EndingFilter>) =>
     (Object.keys(filter) as Array<keyof EndingFilter>).some(
       (name) => name !== 'before' && filter[name] !== undefined && !but.includes(name),
@@ -105,18 +126,31 @@ function pendingInRoom(db: Db, room: string) {
     .where('target_kind', '=', 'room')
 }
 
-/** Pending ones by their due time, unless they are too many to be put into another order. */
-async function dueOnes(db: Db, { state, dueBefore, dueAfter }: EndingFilter) {
+/** The ids of pending ones by their due time, newest first, unless they are too many to be put into another order. */
+async function dueOnes(
+  db: Db,
+  { state, dueBefore, dueAfter, before = '~' }: EndingFilter,
+): Promise<string[] | undefined> {
   if (state !== 'pending' || (dueBefore === undefined && dueAfter === undefined)) return undefined
-  let ids = db
-    .selectFrom('endings')
-    .select('id')
-    .where('state', '=', PENDING)
-    .where('urgent', 'in', [sql.lit(0), sql.lit(1)])
-  if (dueBefore !== undefined) ids = ids.where('due_at', '<', dueBefore)
-  if (dueAfter !== undefined) ids = ids.where('due_at', '>', dueAfter)
-  const beyond = await ids.offset(LOOKED_THROUGH).limit(1).executeTakeFirst()
-  return beyond ? undefined : ids
+  const found: string[] = []
+  // Each is a range of the index that claims walk, in its order, so that no engine thinks of another way.
+  for (const urgent of [1, 0]) {
+    let ids = db
+      .selectFrom('endings')
+      .select('id')
+      .where('state', '=', PENDING)
+      .where('urgent', '=', sql.lit(urgent))
+      .orderBy('due_at')
+      .limit(LOOKED_THROUGH + 1)
+    if (dueBefore !== undefined) ids = ids.where('due_at', '<', dueBefore)
+    if (dueAfter !== undefined) ids = ids.where('due_at', '>', dueAfter)
+    for (const { id } of await ids.execute()) found.push(id)
+    if (found.length > LOOKED_THROUGH) return undefined
+  }
+  return found
+    .filter((id) => id < before.toLowerCase())
+    .sort()
+    .reverse()
 }
 
 function narrowed(query: Endings, filter: EndingFilter): Endings {
