@@ -6,8 +6,8 @@ import type { Engine, Trx } from './schema.ts'
 type Step = (trx: Trx, engine: Engine, before: number, now: number) => Promise<bigint>
 
 // So few that no commit keeps a claim or a caller waiting. An ending has calls, changes and warnings that go with it.
-const PRUNED_AT_ONCE = 100
-const ENDINGS_AT_ONCE = 25
+const PRUNED_AT_ONCE = 50
+const ENDINGS_AT_ONCE = 15
 
 /** What goes with `before` (epoch ms): finished endings with all that is theirs, and whatever has not mattered since. */
 export const PRUNING: ReadonlyArray<{ step: Step; atOnce: number }> = [

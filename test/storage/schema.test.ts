@@ -100,7 +100,7 @@ onEveryEngine(
     for (const row of await Promise.all(many)) await ledger.cancel(row.id, BOOKING)
     let batches = 1
     for (; await ledger.prune(9e9); batches += 1);
-    t.equal(batches, 5, 'twenty-five at once')
+    t.equal(batches, 7, 'fifteen at once')
     t.equal(await count(db, 'endings'), 1)
   },
 )
