@@ -32,10 +32,9 @@ onEveryEngine(t, 'every hold in force is heard, whoever takes its own back', asy
   t.equal(cancelled.statusCode, 200)
   await service.clock.advance(61_000)
   await until(() => !session.live)
-  t.match(await app.ledger.find(rows.find((row) => row.requested_by === 'booking')?.id ?? ''), {
-    state: 'ended',
-    outcome: 'ended',
-  })
+  const ours = rows.find((row) => row.requested_by === 'booking')?.id as string
+  await until(async () => (await app.ledger.find(ours))?.state !== 'pending')
+  t.match(await app.ledger.find(ours), { state: 'ended', outcome: 'ended' })
 })
 
 const isFree = ({ claimed_until }: { claimed_until: number | null }) => claimed_until === null
