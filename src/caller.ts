@@ -2,6 +2,10 @@
 export interface Caller {
   name: string
   operator: boolean
+  /** W3C trace context of what is asked for just now: whatever it changes belongs to that from then on */
+  traceparent?: string
+  /** May read everything and change nothing, not even in its own name. */
+  readOnly?: true
 }
 
 /** Whether somebody may change what belongs to `owner`. */

@@ -17,7 +17,20 @@ export function logSeenOver(
 }
 
 /** What every line about an ending says. */
-export function fields({ id, requested_by, reason, target_kind, target_id, due_at }: EndingRow) {
+export function fields(ending: EndingRow) {
+  const { id, requested_by, reason, target_kind, target_id, due_at } = ending
   const target = `${target_kind}:${target_id}`
-  return { ending: id, target, requestedBy: requested_by, reason, dueAt: formatTime(due_at) }
+  return {
+    ending: id,
+    target,
+    requestedBy: requested_by,
+    reason,
+    dueAt: formatTime(due_at),
+    ...traceOf(ending),
+  }
+}
+
+/** The trace that an ending belongs to; those of before there were any have none. */
+export function traceOf({ traceparent }: Pick<EndingRow, 'traceparent'>): { traceparent?: string } {
+  return traceparent === null ? {} : { traceparent }
 }

@@ -101,6 +101,8 @@ export interface Instruction {
   metadata: unknown
   /** how many minutes before its due time people are warned; absent: as configured */
   warnMinutes?: number[] | undefined
+  /** W3C trace context of what asked for it; absent: a new one is made */
+  traceparent?: string | undefined
   /** keeps its room closed afterwards */
   hold?: Hold | undefined
 }

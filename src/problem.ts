@@ -12,10 +12,10 @@ export const ProblemDocument = Type.Object({
 export type ProblemDocument = Static<typeof ProblemDocument>
 export type Mistake = NonNullable<ProblemDocument['errors']>[number]
 
-const PROBLEMS = {
+export const PROBLEMS = {
   'bad-request': [400, 'The request cannot be understood'],
   unauthorized: [401, 'What proves who asks is missing or wrong'],
-  forbidden: [403, 'This belongs to another caller'],
+  forbidden: [403, 'This caller may not do that'],
   'not-found': [404, 'There is nothing here'],
   'method-not-allowed': [405, 'This method is not allowed here'],
   'request-timeout': [408, 'The request took too long to arrive'],
@@ -23,12 +23,15 @@ const PROBLEMS = {
   'not-failed': [409, 'The ending has not failed'],
   'in-progress': [409, 'The ending is being carried out at this moment'],
   'too-many': [409, 'One caller may not keep more than this'],
+  'already-told': [409, 'The notification was told already'],
+  'not-paused': [409, 'Nothing is paused here'],
   'key-taken': [409, 'Another pending ending has the same key'],
   'upstream-unavailable': [503, 'Digital Samba cannot be asked just now'],
   'body-too-large': [413, 'The body is too large'],
   'path-too-long': [414, 'The path is too long'],
   'unsupported-media-type': [415, 'This content type is not understood here'],
   invalid: [422, 'The request is not valid'],
+  'too-many-requests': [429, 'Too many requests in too short a time'],
   'idempotency-mismatch': [422, 'This Idempotency-Key was used for another request'],
   'headers-too-large': [431, 'The headers are too large'],
   internal: [500, 'Something went wrong in Curfew'],

@@ -3,12 +3,16 @@ import { runInNewContext } from 'node:vm'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
+import manifest from '../package.json' with { type: 'json' }
 import { curfew, serverOptions } from './app.ts'
+import { systemClock } from './clock.ts'
 import { type Config, ConfigError } from './config/config.ts'
 import { unknownInDotEnv } from './config/sources.ts'
 import { createLogger } from './logger.ts'
 import { readConfig } from './plugins/environment.ts'
+import { startLine } from './start-line.ts'
 import { startProblem } from './start-problem.ts'
+import { warmUp } from './warm-up.ts'
 
 // Beyond the worker's own grace: the last requests are answered and the ledger is closed.
 const CLOSING_MS = 5000
@@ -19,9 +23,11 @@ const app = Fastify(serverOptions(log))
 const unknown = unknownInDotEnv(process.cwd())
 if (unknown.length > 0) log.warn({ names: unknown }, 'config.unknown_in_dotenv')
 
-closeWithGrace({ delay: config.shutdownGraceMs + CLOSING_MS, logger: false }, async ({ signal, err }) => {
+const delay = config.drainDelayMs + config.shutdownGraceMs + CLOSING_MS
+closeWithGrace({ delay, logger: false }, async ({ signal, err }) => {
   if (err) log.fatal({ err }, 'service.failed')
   log.info({ signal }, 'service.stopping')
+  if (!err) await drained()
   await app.close()
   log.info('service.stopped')
 })
@@ -29,15 +35,24 @@ closeWithGrace({ delay: config.shutdownGraceMs + CLOSING_MS, logger: false }, as
 try {
   await app.register(fp(curfew), { config })
   await app.ready()
+  const about = await startLine(app, config, manifest.version)
+  await warmUp(app.database, log)
   giveBackMemory()
   const address = await app.listen({ host: config.host, port: config.port })
-  log.info({ address, database: config.databaseUrl.split(':', 1)[0], pid: process.pid }, 'service.ready')
+  log.info({ address, ...about }, 'service.ready')
 } catch (error) {
   const problem = startProblem(error, config)
   // A stack helps only where Curfew itself is wrong.
   log[problem ? 'debug' : 'fatal']({ err: error }, 'service.not_started')
   if (problem) process.stderr.write(`curfew: cannot start: ${problem}\n`)
   process.exit(1)
+}
+
+/** Load balancers see that it is not ready, and send the next requests elsewhere; it answers those that still come. */
+async function drained(): Promise<void> {
+  if (!app.hasDecorator('drain')) return
+  app.drain()
+  if (config.drainDelayMs > 0) await systemClock.sleep(config.drainDelayMs)
 }
 
 /**

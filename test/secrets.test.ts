@@ -80,6 +80,7 @@ t.test('a database that cannot be reached is named without its password', async 
   t.teardown(() => sandbox.close())
   const env = environment(sandbox, `postgres://curfew:${SECRET.wrong}@127.0.0.1:1/curfew`, {
     LOG_LEVEL: 'trace',
+    DATABASE_WAIT: '0s',
   })
   const failure = await startProcess(env).then(
     () => '',

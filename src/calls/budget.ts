@@ -1,220 +1,291 @@
 import { type Clock, sleepUntil } from '../clock.ts'
+import type { PermitKind } from '../storage/schema.ts'
+import {
+  type CallLimits,
+  LONGEST_PAUSE_MS,
+  type Permit,
+  type PermitSource,
+  type Priority,
+  RANK,
+  type Rank,
+} from './permits.ts'
+import { LOOK_AGAIN_MS, Stock, type Taken } from './stock.ts'
 
-/** Who goes first when calls are short; within a rank the earlier `at` (epoch ms) does. */
-export const RANK = { urgent: 0, ending: 1, warning: 2, sweep: 3, confirmation: 4 } as const
-export type Rank = (typeof RANK)[keyof typeof RANK]
 const RANKS: readonly Rank[] = Object.values(RANK)
-export interface Priority {
-  rank: Rank
-  at: number
+/** What a call of each rank takes; an urgent one, where there is no call, one of its own kind. */
+const KINDS: Record<Rank, PermitKind[]> = {
+  [RANK.urgent]: ['call', 'urgent'],
+  [RANK.ending]: ['call'],
+  [RANK.warning]: ['call', 'other'],
+  [RANK.sweep]: ['call', 'other', 'sweep'],
+  [RANK.confirmation]: ['call', 'other', 'sweep'],
 }
-
-/** The right to make one call. It counts against the budget until it is given back unused. */
-export interface Permit {
-  /** It is one of the few that only urgent endings may use. */
-  readonly forUrgentOnly: boolean
-  /** The call leaves now. */
-  spend(): void
-  giveBack(): void
-}
-
-/** How many calls may leave, and which of those that wait goes first. */
-export interface CallBudget {
-  /** Waits for a permit; undefined where `signal` aborted first. */
-  take(priority: Priority, signal: AbortSignal): Promise<Permit | undefined>
-  /** A permit for an ending if one is free this moment and no ending waits for it. */
-  takeAtOnce(): Permit | undefined
-  /** No permit before `until` (epoch ms). Never shortens a pause. */
-  pause(until: number): void
-  /** How many calls could leave now if nothing paused them. */
-  left(): number
-}
-
-/** How many calls may leave in a minute; urgent endings may use a few more. */
-export interface CallLimits {
-  perMinute: number
-  urgentPerMinute: number
-}
-
-/**
- * Digital Samba counts calls in minutes that begin when it likes, so at most `perMinute` in *any* 60 seconds is what
- * keeps to all of them; the 61st second is for calls that take longer on the way than the ones before them.
- */
-export const WINDOW_MS = 61_000
-/** The longest anybody is believed who asks to be left alone. */
-export const LONGEST_PAUSE_MS = 10 * 60_000
-// What is not an end may use this part of the calls, so that ends which come later always find the rest.
-const SHARE_OF_OTHERS = 0.1
-// Of that share, a part is left for people who ask.
-const SHARE_OF_SWEEPS = 0.8
-// There is a confirmation for each end: in a quiet minute they may have more than the share.
+const OTHERS = [RANK.warning, RANK.sweep, RANK.confirmation] as const
+// There is a confirmation for each end: in a quiet minute they may have more than the share of what is no end.
 const QUIET = 0.25
+const AFTER_TROUBLE_MS = { first: 50, most: 1000 }
 
 interface Waiter {
   at: number
+  /** how many calls are likely to be wanted at once */
+  likely: number
   grant: (permit: Permit | undefined) => void
 }
 
-/** Calls of the last minute (epoch ms, ascending), and those that have been permitted and not made yet. */
-class Count {
+/**
+ * Who gets the permits that all processes on one ledger share: what is due now goes now, with no pacing below the
+ * number. They are taken for whoever waits, and while calls are made a few ahead.
+ */
+export class CallBudget {
   readonly #clock: Clock
-  #spent: number[]
-  #held = 0
-
-  constructor(clock: Clock, spent: number[] = []) {
-    this.#clock = clock
-    this.#spent = spent
-  }
-
-  get used(): number {
-    this.#forget()
-    return this.#spent.length + this.#held
-  }
-
-  hold(): void {
-    this.#held += 1
-  }
-
-  release(): void {
-    this.#held -= 1
-  }
-
-  spend(): void {
-    this.#held -= 1
-    this.#spent.push(this.#clock.now())
-  }
-
-  /** When fewer than `limit` are used (epoch ms): 0 where they are now, infinity where somebody has to give back first. */
-  opensAt(limit: number): number {
-    const over = this.used - limit
-    if (over < 0) return 0
-    const last = this.#spent[over]
-    return last === undefined ? Number.POSITIVE_INFINITY : last + WINDOW_MS
-  }
-
-  #forget(): void {
-    const now = this.#clock.now()
-    if ((this.#spent.at(-1) ?? 0) > now) this.#spent = this.#spent.map((at) => Math.min(at, now))
-    const kept = this.#spent.findIndex((at) => at + WINDOW_MS > now)
-    if (kept !== 0) this.#spent = kept === -1 ? [] : this.#spent.slice(kept)
-  }
-}
-
-/** The budget of a single process: a sliding count, with no pacing below it. What is due now goes now. */
-export class SlidingBudget implements CallBudget {
-  readonly #clock: Clock
-  readonly #limits: CallLimits
-  readonly #all: Count
-  /** those that were for no end */
-  readonly #others: Count
-  #pausedUntil = 0
+  readonly #source: PermitSource
+  readonly #stock: Stock
+  readonly #quiet: number
+  readonly #perMinute: number
+  readonly #onTrouble: (error: unknown) => void
   readonly #waiters = new Map<Rank, Waiter[]>(RANKS.map((rank) => [rank, []]))
+  #pausedUntil = 0
+  /** Paused without an end, by people. */
+  #isHeld = false
+  /** When to look again whether the minute is quiet (epoch ms). */
+  #quietAt = 0
+  #afterTroubleMs = AFTER_TROUBLE_MS.first
+  #isPumping = false
+  #isAgain = false
   #sleeping: AbortController | undefined
 
-  /** `spent`: when calls of the last minute left (epoch ms, ascending), for a process that is not the first. */
-  constructor(clock: Clock, limits: CallLimits, spent: number[] = []) {
+  constructor(
+    clock: Clock,
+    limits: CallLimits,
+    source: PermitSource,
+    onTrouble: (error: unknown) => void = () => {},
+  ) {
     this.#clock = clock
-    this.#limits = limits
-    this.#all = new Count(clock, spent)
-    this.#others = new Count(clock)
+    this.#source = source
+    this.#stock = new Stock(clock, source)
+    this.#perMinute = limits.perMinute
+    this.#quiet = Math.floor(limits.perMinute * QUIET)
+    this.#onTrouble = onTrouble
   }
 
-  take({ rank, at }: Priority, signal: AbortSignal): Promise<Permit | undefined> {
+  /**
+   * Waits for a permit; undefined where `signal` aborted first. Where more are `likely` to be wanted, they are at hand
+   * then, if there are so many.
+   */
+  take({ rank, at }: Priority, signal: AbortSignal, likely = 1): Promise<Permit | undefined> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(undefined)
-      const waiting = this.#waiters.get(rank) as Waiter[]
+      const waiting = this.#of(rank)
       const giveUp = () => {
         waiting.splice(waiting.indexOf(waiter), 1)
         resolve(undefined)
-        this.#grantAll()
+        this.#pump()
       }
       const grant = (permit: Permit | undefined) => {
         signal.removeEventListener('abort', giveUp)
         resolve(permit)
       }
-      const waiter: Waiter = { at, grant }
+      const waiter: Waiter = { at, likely, grant }
       signal.addEventListener('abort', giveUp, { once: true })
       // Behind its equals: who came first goes first.
       waiting.splice(waiting.findLastIndex((other) => other.at <= at) + 1, 0, waiter)
-      this.#grantAll()
+      this.#pump()
     })
   }
 
+  /** A permit for an ending, if one is at hand this moment and no ending waits for it. */
   takeAtOnce(): Permit | undefined {
-    const isAwaited = [RANK.urgent, RANK.ending].some((rank) => this.#waiters.get(rank)?.length)
-    return !isAwaited && this.#opensAt(RANK.ending) <= this.#clock.now()
-      ? this.#permit(RANK.ending)
-      : undefined
+    const isAwaited = this.#of(RANK.urgent).length + this.#of(RANK.ending).length > 0
+    if (isAwaited || this.#isPaused) return undefined
+    const permit = this.#atHand()
+    if (this.#stock.size <= this.#stock.ahead / 2) this.#pump()
+    return permit
   }
 
+  /** Whether there were fewer calls than were wanted the last time. */
+  get isShort(): boolean {
+    return this.#stock.isShort
+  }
+
+  /** No permit before `until` (epoch ms). Never shortens a pause. */
   pause(until: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, until)
-    this.#grantAll()
+    this.#pump()
   }
 
-  left(): number {
-    return Math.max(this.#limits.perMinute - this.#all.used, 0)
+  /** No permit for anybody, until they are let go again; what was taken ahead goes back. */
+  hold(isHeld: boolean): void {
+    if (isHeld === this.#isHeld) return
+    this.#isHeld = isHeld
+    this.#pump()
   }
 
-  /** The higher ranks first. Where all that a rank may use is used, a lower one can have none either. */
-  #grantAll(): void {
-    let next = Number.POSITIVE_INFINITY
-    for (const [rank, waiting] of this.#waiters) {
-      let opensAt = this.#opensAt(rank)
-      while (waiting.length > 0 && opensAt <= this.#clock.now()) {
-        waiting.shift()?.grant(this.#permit(rank))
-        opensAt = this.#opensAt(rank)
-      }
-      if (waiting.length > 0) next = Math.min(next, opensAt)
-    }
+  /** How many calls could leave now if nothing paused them. */
+  async left(): Promise<number> {
+    const taken = await this.#source.taken('call', this.#perMinute)
+    return Math.max(this.#perMinute - taken, 0) + this.#stock.size
+  }
+
+  /** Gives back what was taken ahead. Nobody gets a permit any more. */
+  async close(): Promise<void> {
     this.#sleeping?.abort()
-    this.#sleeping = undefined
-    // Where every permit is held and none spent, the one that is spent or given back opens it.
-    if (Number.isFinite(next)) void this.#grantLater(next)
+    this.#pausedUntil = Number.POSITIVE_INFINITY
+    await this.#stock.close()
   }
 
-  async #grantLater(at: number): Promise<void> {
+  get #isPaused(): boolean {
+    if (this.#isHeld) return true
+    // A clock that was set back must not turn ten minutes into hours.
+    if (Number.isFinite(this.#pausedUntil))
+      this.#pausedUntil = Math.min(this.#pausedUntil, this.#clock.now() + LONGEST_PAUSE_MS)
+    return this.#pausedUntil > this.#clock.now()
+  }
+
+  #of(rank: Rank): Waiter[] {
+    return this.#waiters.get(rank) as Waiter[]
+  }
+
+  #pump(): void {
+    this.#isAgain = true
+    if (!this.#isPumping) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isPumping = true
+    this.#sleeping?.abort()
+    let next = Number.POSITIVE_INFINITY
+    try {
+      while (this.#isAgain) {
+        this.#isAgain = false
+        next = await this.#turn()
+        this.#afterTroubleMs = AFTER_TROUBLE_MS.first
+      }
+    } catch (error) {
+      this.#onTrouble(error)
+      next = this.#clock.now() + this.#afterTroubleMs
+      this.#afterTroubleMs = Math.min(this.#afterTroubleMs * 2, AFTER_TROUBLE_MS.most)
+    }
+    this.#isPumping = false
+    if (Number.isFinite(next)) void this.#sleepUntil(next)
+  }
+
+  async #sleepUntil(at: number): Promise<void> {
     const sleeping = new AbortController()
     this.#sleeping = sleeping
     await sleepUntil(this.#clock, at, sleeping.signal)
-    if (!sleeping.signal.aborted) this.#grantAll()
+    if (!sleeping.signal.aborted) this.#pump()
   }
 
-  /** When the next permit of that rank can be given: epoch ms, in the past where it can be now. */
-  #opensAt(rank: Rank): number {
-    // A clock that was set back must not turn ten minutes into hours.
-    this.#pausedUntil = Math.min(this.#pausedUntil, this.#clock.now() + LONGEST_PAUSE_MS)
-    return Math.max(this.#pausedUntil, this.#countOpensAt(rank))
-  }
-
-  #countOpensAt(rank: Rank): number {
-    const { perMinute, urgentPerMinute } = this.#limits
-    if (rank === RANK.urgent) return this.#all.opensAt(urgentPerMinute)
-    const all = this.#all.opensAt(perMinute)
-    if (rank === RANK.ending) return all
-    const share = Math.max(Math.floor(perMinute * SHARE_OF_OTHERS), 1)
-    const own = rank === RANK.warning ? share : Math.max(Math.floor(share * SHARE_OF_SWEEPS), 1)
-    const others = Math.max(all, this.#others.opensAt(own))
-    return rank === RANK.confirmation
-      ? Math.min(others, this.#all.opensAt(Math.floor(perMinute * QUIET)))
-      : others
-  }
-
-  #permit(rank: Rank): Permit {
-    const forUrgentOnly = this.#all.used >= this.#limits.perMinute
-    const counts = rank > RANK.ending ? [this.#all, this.#others] : [this.#all]
-    for (const count of counts) count.hold()
-    let open = true
-    const close = (how: (count: Count) => void) => {
-      if (!open) return
-      open = false
-      counts.forEach(how)
-      this.#grantAll()
+  /** Takes what is wanted and grants it, the higher ranks first. Returns when to look again (epoch ms). */
+  async #turn(): Promise<number> {
+    if (this.#isHeld) {
+      await this.#stock.close()
+      return Number.POSITIVE_INFINITY
     }
-    return {
-      forUrgentOnly,
-      spend: () => close((count) => count.spend()),
-      giveBack: () => close((count) => count.release()),
+    await this.#stock.keep()
+    if (this.#isPaused) return Math.min(this.#pausedUntil, this.#stock.dueAt)
+    const ends = [...this.#of(RANK.urgent), ...this.#of(RANK.ending)]
+    const likely = ends.reduce((sum, waiter) => sum + waiter.likely, 0)
+    await this.#stock.fill(Math.max(ends.length + this.#stock.ahead, likely))
+    this.#grant(RANK.urgent, () => this.#atHand())
+    this.#grant(RANK.ending, () => this.#atHand())
+    await this.#grantUrgent()
+    for (const rank of OTHERS) if (this.#of(rank).length > 0) await this.#grantOthers(rank)
+    // Where the source took so long that what it gave is too old by now, it is asked again.
+    if (this.#stock.isStale) this.#isAgain = true
+    return this.#next()
+  }
+
+  #next(): number {
+    const now = this.#clock.now()
+    const waiting = RANKS.filter((rank) => this.#of(rank).length > 0)
+    const next = Math.min(this.#stock.dueAt, ...waiting.map((rank) => this.#opensFor(rank)))
+    // All that somebody waits for is free, and others were faster: again in a moment.
+    return Math.max(next, now + 1)
+  }
+
+  /** When there may be a permit of that rank, as far as is known (epoch ms). */
+  #opensFor(rank: Rank): number {
+    const opens = KINDS[rank].map((kind) => this.#stock.opensAt(kind))
+    if (rank === RANK.urgent) return Math.min(...opens)
+    const all = Math.max(...opens)
+    return rank === RANK.confirmation ? Math.min(all, this.#quietAt) : all
+  }
+
+  /** To those who wait, in their order, as long as there is one. */
+  #grant(rank: Rank, permitFor: () => Permit | undefined): void {
+    const waiting = this.#of(rank)
+    while (waiting.length > 0) {
+      const permit = permitFor()
+      if (!permit) return
+      waiting.shift()?.grant(permit)
     }
+  }
+
+  async #grantUrgent(): Promise<void> {
+    const extra = await this.#stock.take('urgent', this.#of(RANK.urgent).length)
+    this.#grant(RANK.urgent, () => {
+      const one = extra.shift()
+      return one && this.#permit([one], true)
+    })
+    await this.#stock.giveBack(extra)
+  }
+
+  /** Each needs one of each part that its rank has to keep to, and a call. */
+  async #grantOthers(rank: (typeof OTHERS)[number]): Promise<void> {
+    let parts: Taken[][] = this.#of(rank).map(() => [])
+    for (const kind of KINDS[rank].filter((kind) => kind !== 'call')) {
+      const some = await this.#stock.take(kind, parts.length)
+      await this.#stock.giveBack(parts.splice(some.length).flat())
+      parts = some.map((one, i) => [one, ...(parts[i] as Taken[])])
+    }
+    await this.#stock.fill(parts.length)
+    this.#grant(rank, () => {
+      const call = parts.length > 0 ? this.#stock.next() : undefined
+      return call && this.#permit([call, ...(parts.shift() as Taken[])], false)
+    })
+    await this.#stock.giveBack(parts.flat())
+    if (rank === RANK.confirmation && this.#of(rank).length > 0) await this.#grantWhileQuiet()
+  }
+
+  async #grantWhileQuiet(): Promise<void> {
+    const now = this.#clock.now()
+    if (this.#quietAt > now && this.#quietAt <= now + LOOK_AGAIN_MS) return
+    this.#quietAt = now + LOOK_AGAIN_MS
+    const held = this.#stock.size
+    const spent = (await this.#source.taken('call', this.#quiet + held)) - held
+    let left = Math.min(this.#quiet - spent, this.#of(RANK.confirmation).length)
+    await this.#stock.fill(left)
+    this.#grant(RANK.confirmation, () => {
+      left -= 1
+      return left >= 0 ? this.#atHand() : undefined
+    })
+  }
+
+  #atHand(): Permit | undefined {
+    const one = this.#stock.next()
+    return one && this.#permit([one], false)
+  }
+
+  #permit(taken: Taken[], forUrgentOnly: boolean): Permit {
+    let isOpen = true
+    const giveBack = () => {
+      if (!isOpen) return
+      isOpen = false
+      const parts = this.#stock.putBack(taken)
+      this.#stock.giveBack(parts).catch(this.#onTrouble)
+      this.#pump()
+    }
+    const spend = () => {
+      // Digital Samba may have said since it was taken that no call is to come.
+      if (!isOpen || this.#isPaused || !this.#stock.spend(taken)) {
+        giveBack()
+        return false
+      }
+      isOpen = false
+      this.#pump()
+      return true
+    }
+    return { forUrgentOnly, spend, giveBack }
   }
 }

@@ -8,13 +8,24 @@ import {
   UnauthorizedError,
 } from '../digital-samba/errors.ts'
 import type { Ledger } from '../storage/ledger.ts'
+import { Brake } from './brake.ts'
 import { Breaker } from './breaker.ts'
-import { type CallBudget, LONGEST_PAUSE_MS, type Permit, type Priority, RANK, type Rank } from './budget.ts'
+import type { CallBudget } from './budget.ts'
+import { type Permit, type Priority, RANK, type Rank } from './permits.ts'
+import { Stops } from './stops.ts'
 
 /** No call may leave now; nothing is wrong with what it was for. */
 export class CallsHeldError extends Error {
   override readonly name = 'CallsHeldError'
   readonly code = 'CALLS_HELD'
+}
+
+interface GateOptions {
+  budget: CallBudget
+  ledger: Ledger
+  log: Logger
+  /** told of every call that was made */
+  onCall?: ((call: CallMade) => void) | undefined
 }
 
 /** Times are epoch ms. */
@@ -24,23 +35,18 @@ export interface CallsStatus {
   why: string | undefined
   /** when calls may leave again (`rate_limited`), or the next one asks whether they may (`refused`, `failing`) */
   until: number | undefined
-  budgetLeft: number
 }
 
-interface Hold {
-  since: number
-  until: number
-  why: string
+/** What a context may bring along; `at` is now where absent. */
+interface ContextMore {
+  at?: number
+  first?: Permit | undefined
+  traceparent?: string | undefined
 }
-
-const PROBE_EVERY_MS = 60_000
-// Where a 429 does not say how long: half the vendor's minute.
-const UNSAID_PAUSE_MS = 30_000
 
 /**
- * Whether calls may leave: the budget, the one pause for all after a 429, the refusal after a 401, during which one
- * call a minute asks whether the credentials work again, and the breaker, which lets one call a second ask while Digital
- * Samba is out of order. Pause and refusal are kept in the ledger.
+ * Whether calls may leave: the budget, what stops the calls of all (a 429, refused credentials), and the breaker, which
+ * lets one call a second ask while Digital Samba is out of order.
  */
 export class CallGate {
   readonly #budget: CallBudget
@@ -48,34 +54,59 @@ export class CallGate {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #breaker: Breaker
-  #pause: Hold | undefined
-  #refusal: Hold | undefined
+  readonly #stops: Stops
+  /** What operators have stopped. */
+  readonly brake: Brake
+  readonly #onCall: GateOptions['onCall']
   /** Aborts when a refusal or an outage ends, since somebody else's call may find that out. */
   #opens = new AbortController()
   /** When the first end is due that nobody carries out yet, as far as the worker knows (epoch ms). */
   #endsDueAt = Number.POSITIVE_INFINITY
   #noEndsAreDue: Array<() => void> = []
 
-  constructor({ budget, ledger, log }: { budget: CallBudget; ledger: Ledger; log: Logger }) {
+  constructor({ budget, ledger, log, onCall }: GateOptions) {
+    this.#onCall = onCall
     this.#budget = budget
     this.#ledger = ledger
     this.#clock = ledger.clock
     this.#log = log
     this.#breaker = new Breaker(ledger.clock)
+    this.#stops = new Stops({
+      ledger,
+      log,
+      onPause: (until) => budget.pause(until),
+      onAccepted: () => this.#letGo(),
+    })
+    const onTrouble = (error: unknown) => this.#log.error({ err: error }, 'calls.not_read')
+    this.brake = new Brake(ledger, () => this.#braked(), onTrouble)
   }
 
-  /** Takes up what the process before wrote down. A new process may have new credentials, so it asks at once. */
+  /** Takes up what stands in the way of calls, and from now on what other processes find out or are told. */
   async load(): Promise<void> {
-    const now = this.#clock.now()
-    for (const { name, ...hold } of await this.#ledger.control()) {
-      if (name === 'refusal') this.#refusal = { ...hold, until: now }
-      else if (hold.until > now)
-        this.#pauseFor({ ...hold, until: Math.min(hold.until, now + LONGEST_PAUSE_MS) })
-    }
+    await this.#stops.load()
+    await this.brake.reload()
+    this.#ledger.signals.onSignal(({ is }) => {
+      if (is === 'control') this.reload().catch((error) => this.#log.error({ err: error }, 'calls.not_read'))
+    })
+  }
+
+  /** Takes up what others have written down. */
+  async reload(): Promise<void> {
+    await Promise.all([this.#stops.reload(), this.brake.reload()])
   }
 
   get refused(): boolean {
-    return this.#refusal !== undefined
+    return this.#stops.refusal !== undefined
+  }
+
+  /** Whether a call that has its permit may leave now. */
+  get isOpen(): boolean {
+    return !this.#stops.refusal && !this.#stops.pause && !this.#breaker.isOpen && !this.brake.ofAll
+  }
+
+  /** Whether there are fewer calls than are wanted: then whose turn it is matters. */
+  get isShort(): boolean {
+    return this.#budget.isShort
   }
 
   /** Whether calls fail, or have done so a moment ago: what fails again and again must not stand in others' way. */
@@ -104,9 +135,9 @@ export class CallGate {
 
   /** Permits for up to `most` first calls; one only where it is to ask; none where `signal` aborted. */
   async enter(priority: Priority, most: number, signal: AbortSignal): Promise<Permit[]> {
-    const first = await this.#firstPermit(priority, signal)
+    const first = await this.#firstPermit(priority, most, signal)
     if (!first) return []
-    const asking = this.#refusal !== undefined || this.#breaker.isOpen
+    const asking = this.refused || this.#breaker.isOpen
     this.#asks()
     return asking || first.forUrgentOnly ? [first] : [first, ...this.takeAtOnce(most - 1)]
   }
@@ -114,7 +145,7 @@ export class CallGate {
   /** Permits for up to `most` first calls that may leave this moment; none where one has to ask or to wait. */
   takeAtOnce(most: number): Permit[] {
     const permits: Permit[] = []
-    if (this.#refusal !== undefined || this.#breaker.isOpen) return permits
+    if (this.refused || this.#breaker.isOpen) return permits
     while (permits.length < most) {
       const permit = this.#budget.takeAtOnce()
       if (!permit) break
@@ -123,21 +154,23 @@ export class CallGate {
     return permits
   }
 
-  async #firstPermit(priority: Priority, signal: AbortSignal): Promise<Permit | undefined> {
+  async #firstPermit(priority: Priority, most: number, signal: AbortSignal): Promise<Permit | undefined> {
     for (;;) {
       for (let at = this.#mayAskAt(); at > this.#clock.now() && !signal.aborted; at = this.#mayAskAt())
         await sleepUntil(this.#clock, at, AbortSignal.any([signal, this.#opens.signal]))
-      const permit = await this.#budget.take(priority, signal)
+      const isAsking = this.refused || this.#breaker.isOpen
+      const permit = await this.#budget.take(priority, signal, isAsking ? 1 : most)
       // What it waited for may have taken so long that calls have begun to fail meanwhile.
-      if (!permit || this.#mayAskAt() <= this.#clock.now()) return permit
+      if (!permit || (this.#mayAskAt() <= this.#clock.now() && (await this.#mayProbe(permit)))) return permit
       permit.giveBack()
     }
   }
 
   /**
    * A permit for a call that is no ending's first. Throws CallsHeldError where it has to be put off, AbortedCallError
-   * where `signal` aborted. Where it is for no ending at all, it gives way to every end that is due: the worker asks for few at a time, so its rank does not say
-   * how many there are. It may be the call that asks whether calls work again, since nothing else may be due.
+   * where `signal` aborted. Where it is for no ending at all, it gives way to every end that is due: the worker asks for
+   * few at a time, so its rank does not say how many there are. It may be the call that asks whether calls work again,
+   * since nothing else may be due.
    */
   async permit(priority: Priority, signal: AbortSignal): Promise<Permit> {
     const givesWay = priority.rank > RANK.ending
@@ -146,20 +179,23 @@ export class CallGate {
       if (givesWay && this.#endsAreDue) await this.#untilNoEndsAreDue(signal)
       const permit = await this.#budget.take(priority, signal)
       if (!permit) throw new AbortedCallError('given up while it waited for the call budget')
-      if (givesWay && this.#endsAreDue) permit.giveBack()
-      else return this.#asked(permit)
+      const isGranted = !(givesWay && this.#endsAreDue) && (await this.#mayProbe(permit))
+      if (isGranted) return this.#asked(permit)
+      permit.giveBack()
     }
   }
 
-  /** What calls of that rank bring along: each waits for its permit; the first may have one. `at` is now where absent. */
-  context(rank: Rank, signal: AbortSignal, { at, first }: { at?: number; first?: Permit } = {}): CallContext {
+  /** What calls of that rank bring along: each waits for its permit; the first may have one. */
+  context(rank: Rank, signal: AbortSignal, { at, first, traceparent }: ContextMore = {}): CallContext {
     let held = first
     const admit = async () => {
-      const permit = held ?? (await this.permit({ rank, at: at ?? this.#clock.now() }, signal))
-      held = undefined
-      permit.spend()
+      for (;;) {
+        const permit = held ?? (await this.permit({ rank, at: at ?? this.#clock.now() }, signal))
+        held = undefined
+        if (permit.spend()) return
+      }
     }
-    return { signal, admit, onCall: (call) => this.observe(call) }
+    return { signal, admit, onCall: (call) => this.observe(call), traceparent }
   }
 
   #asked(permit: Permit): Permit {
@@ -186,61 +222,59 @@ export class CallGate {
   }
 
   #orHeld(): void {
+    if (this.brake.ofAll) throw new CallsHeldError('calls are paused by an operator')
     if (this.#mayAskAt() <= this.#clock.now()) return
-    if (this.#refusal) throw new CallsHeldError('the credentials are refused')
+    if (this.refused) throw new CallsHeldError('the credentials are refused')
     throw new CallsHeldError(`Digital Samba is out of order (${this.#breaker.why})`)
   }
 
   /** When a call may leave as far as refusal and breaker go (epoch ms): 0 where neither is in force. */
   #mayAskAt(): number {
-    return Math.max(this.#refusal?.until ?? 0, this.#breaker.mayAskAt)
+    return Math.max(this.#stops.refusal?.until ?? 0, this.#breaker.mayAskAt)
+  }
+
+  /** Whether the call that this permit is for may ask, where the credentials are refused. */
+  async #mayProbe(permit: Permit): Promise<boolean> {
+    try {
+      return await this.#stops.mayProbe()
+    } catch (cause) {
+      permit.giveBack()
+      throw new CallsHeldError('the ledger does not say who may ask whether the credentials work', { cause })
+    }
   }
 
   // Before it is answered: of all that wait, one asks.
   #asks(): void {
-    if (this.#refusal) this.#refusal = { ...this.#refusal, until: this.#clock.now() + PROBE_EVERY_MS }
+    this.#stops.asks()
     this.#breaker.asks()
   }
 
   /** Learns from every call that was made. */
-  observe({ error, operation }: CallMade): void {
+  observe(call: CallMade): void {
+    this.#onCall?.(call)
+    const { error, operation } = call
     // We gave it up ourselves: that says nothing about the other side.
     if (error instanceof AbortedCallError) return
-    const now = this.#clock.now()
-    if (error instanceof RateLimitedError) this.#rateLimited(error, now)
-    else if (error instanceof UnauthorizedError) this.#refused(error, now)
+    if (error instanceof RateLimitedError) this.#stops.rateLimited(error)
+    else if (error instanceof UnauthorizedError) this.#stops.refused(error)
     else if (error?.outage) this.#failed(operation, error)
-    else this.#succeeded(now)
+    else this.#succeeded()
   }
 
   status(): CallsStatus {
-    const budgetLeft = this.#budget.left()
-    if (this.#refusal) return { state: 'refused', ...this.#refusal, budgetLeft }
-    if (this.#pause && this.#pause.until > this.#clock.now())
-      return { state: 'rate_limited', ...this.#pause, budgetLeft }
+    const { refusal, pause } = this.#stops
+    const { ofAll } = this.brake
+    if (ofAll) return { state: 'paused', since: ofAll.since, why: ofAll.reason, until: undefined }
+    if (refusal) return { state: 'refused', ...refusal }
+    if (pause) return { state: 'rate_limited', ...pause }
     const failing = this.#breaker.failing
-    if (failing) return { state: 'failing', ...failing, budgetLeft }
-    return { state: 'ok', since: undefined, why: undefined, until: undefined, budgetLeft }
+    if (failing) return { state: 'failing', ...failing }
+    return { state: 'ok', since: undefined, why: undefined, until: undefined }
   }
 
-  #rateLimited({ retryAfterMs, message }: RateLimitedError, now: number): void {
-    const pauseMs = Math.min(Math.max(retryAfterMs ?? UNSAID_PAUSE_MS, 1000), LONGEST_PAUSE_MS)
-    const since = this.#pause && this.#pause.until > now ? this.#pause.since : now
-    const hold = { since, until: now + pauseMs, why: message }
-    this.#pauseFor(hold)
-    this.#log.warn({ pauseMs, until: new Date(hold.until).toISOString() }, 'calls.rate_limited')
-    this.#keep('pause', hold)
-  }
-
-  #pauseFor(hold: Hold): void {
-    if (hold.until > (this.#pause?.until ?? 0)) this.#pause = hold
-    this.#budget.pause(hold.until)
-  }
-
-  #refused({ message }: UnauthorizedError, now: number): void {
-    this.#refusal = { since: this.#refusal?.since ?? now, until: now + PROBE_EVERY_MS, why: message }
-    this.#log.error({ since: this.#refusal.since, nextProbeMs: PROBE_EVERY_MS }, 'calls.refused')
-    this.#keep('refusal', this.#refusal)
+  /** How many calls could leave now if nothing held them. */
+  budgetLeft(): Promise<number> {
+    return this.#budget.left()
   }
 
   #failed(operation: string, { message }: DigitalSambaError): void {
@@ -248,18 +282,11 @@ export class CallGate {
     if (opened) this.#log.error({ why: this.#breaker.why }, 'calls.failing')
   }
 
-  #succeeded(now: number): void {
-    if (this.#refusal) this.#refusalEnded(this.#refusal, now)
+  #succeeded(): void {
+    this.#stops.accepted()
     const { wasOpen, wasLong } = this.#breaker.succeeded()
     if (wasOpen) this.#letGo()
     if (wasLong) this.#recovered()
-  }
-
-  #refusalEnded({ since }: Hold, now: number): void {
-    this.#log.info({ refusedForMs: now - since }, 'calls.accepted_again')
-    this.#refusal = undefined
-    this.#letGo()
-    this.#ledger.endRefusal().catch((error) => this.#log.error({ err: error }, 'calls.not_written_down'))
   }
 
   /** What failed while nothing worked need not wait until its own next attempt. */
@@ -270,15 +297,14 @@ export class CallGate {
     )
   }
 
+  /** What waits is not let go, and what was paused for is looked for again. */
+  #braked(): void {
+    this.#budget.hold(this.brake.ofAll !== undefined)
+    this.#ledger.news.work(this.#clock.now())
+  }
+
   #letGo(): void {
     this.#opens.abort()
     this.#opens = new AbortController()
-  }
-
-  // What cannot be written down still holds in this process; the next one would learn it from its first call.
-  #keep(name: 'pause' | 'refusal', hold: Hold): void {
-    this.#ledger
-      .setControl({ name, ...hold })
-      .catch((error) => this.#log.error({ err: error, name }, 'calls.not_written_down'))
   }
 }

@@ -2,8 +2,8 @@ import type { Clock } from '../clock.ts'
 import type { OneSession } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { AbortedCallError, NotFoundError } from '../digital-samba/errors.ts'
-import { RANK } from './budget.ts'
 import type { CallGate } from './gate.ts'
+import { RANK } from './permits.ts'
 
 export interface LookUpsOptions {
   digitalSamba: DigitalSamba

@@ -1,8 +1,10 @@
 import type { Credentials } from '../digital-samba/credentials.ts'
+import type { Receiver } from '../notification.ts'
 import { parseDuration } from '../time.ts'
 import { LONGEST_LIMIT_MINUTES, MINUTE_MS } from '../time-limits/rules.ts'
 import { Environment } from './environment.ts'
 import { type ApiKey, type EventSecret, parseKeys, parseSecrets } from './keys.ts'
+import { isLoopback, parseReceivers } from './receivers.ts'
 
 /** The configuration as the service uses it: durations in ms, keys as hashes. */
 export interface Config {
@@ -11,8 +13,14 @@ export interface Config {
   log: { level: Environment['LOG_LEVEL']; format: Environment['LOG_FORMAT'] }
   digitalSamba: { url: string; credentials: Credentials; timeoutMs: number }
   databaseUrl: string
+  /** how long to wait for PostgreSQL at the start */
+  databaseWaitMs: number
   keys: ApiKey[]
+  /** of one caller, answered by one process */
+  requestsPerMinute: number
   eventSecrets: EventSecret[]
+  /** who is told of its endings, and where */
+  receivers: Receiver[]
   /** undefined where Digital Samba's webhooks are not taken in */
   webhookSecret: string | undefined
   bookingGraceMs: number
@@ -24,6 +32,8 @@ export interface Config {
   maxConcurrentCalls: number
   retryForMs: number
   shutdownGraceMs: number
+  /** how long to go on answering when told to stop, while nobody new is to be sent here */
+  drainDelayMs: number
   retentionDays: number
   sweepIntervalMs: number
   /** undefined where rooms without a rule have no limit */
@@ -68,15 +78,42 @@ export function crossChecks(
   return [
     ...checkUrl(good('DIGITAL_SAMBA_URL'), values.DIGITAL_SAMBA_ALLOW_HTTP === 'true'),
     ...checkDatabase(good('DATABASE_URL')),
-    ...parseKeys(good('API_KEYS'), good('OPERATOR_KEYS')).problems,
+    ...parseKeys({
+      callers: good('API_KEYS'),
+      operators: good('OPERATOR_KEYS'),
+      readers: good('READ_KEYS'),
+    }).problems,
     ...parseSecrets(good('EVENT_SECRETS')).problems,
+    ...checkReceivers(values, good),
     ...checkNumbers(good),
     ...checkUrgentCalls(good('URGENT_CALLS_PER_MINUTE'), good('CALLS_PER_MINUTE')),
-    ...checkGrace(good('SHUTDOWN_GRACE')),
+    ...['SHUTDOWN_GRACE', 'DRAIN_DELAY', 'DATABASE_WAIT'].flatMap((name) => checkGrace(name, good(name))),
     ...checkSweep(good('SWEEP_INTERVAL')),
     ...checkLimit(good('DEFAULT_TIME_LIMIT')),
     ...checkWarnings(good('WARN_MINUTES')),
   ]
+}
+
+/** Where something is wrong with the other lists, that is what has to be put right first. */
+function checkReceivers(
+  values: Partial<Record<string, string>>,
+  good: (name: string) => string | undefined,
+): string[] {
+  const lists = ['NOTIFY_SECRETS', 'API_KEYS', 'OPERATOR_KEYS', 'EVENT_SECRETS']
+  if (lists.some((name) => values[name] !== good(name))) return []
+  return parseReceivers({
+    urls: good('NOTIFY_URLS'),
+    secrets: good('NOTIFY_SECRETS'),
+    allowHttp: values.NOTIFY_ALLOW_HTTP === 'true',
+    callers: callersOf(values),
+  }).problems
+}
+
+type Askers = Partial<Record<'API_KEYS' | 'OPERATOR_KEYS' | 'EVENT_SECRETS', string | undefined>>
+
+function callersOf({ API_KEYS, OPERATOR_KEYS, EVENT_SECRETS }: Askers): Set<string> {
+  const { keys } = parseKeys({ callers: API_KEYS, operators: OPERATOR_KEYS })
+  return new Set([...keys, ...parseSecrets(EVENT_SECRETS).secrets].map(({ name }) => name))
 }
 
 /** Ajv takes for a number what JavaScript's Number() does, "Infinity" and "0x50" included. */
@@ -133,9 +170,9 @@ function parseMinutes(list = ''): number[] {
 // The timer behind it holds 24 days at most, and nobody waits that long for a process to stop.
 const LONGEST_GRACE_MS = 24 * 3_600_000
 
-function checkGrace(text: string | undefined): string[] {
+function checkGrace(name: string, text: string | undefined): string[] {
   if (text === undefined || (parseDuration(text) as number) <= LONGEST_GRACE_MS) return []
-  return ['SHUTDOWN_GRACE must be at most 24h']
+  return [`${name} must be at most 24h`]
 }
 
 function checkUrl(text: string | undefined, allowHttp: boolean): string[] {
@@ -151,10 +188,6 @@ function checkUrl(text: string | undefined, allowHttp: boolean): string[] {
 function checkDatabase(url: string | undefined): string[] {
   if (url === undefined || url.startsWith('file:') || URL.canParse(url)) return []
   return ['DATABASE_URL must be file:PATH for SQLite or postgres://USER:PASSWORD@HOST/DATABASE']
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
 }
 
 export function toConfig(environment: Environment): Config {
@@ -173,8 +206,20 @@ export function toConfig(environment: Environment): Config {
       timeoutMs: environment.CALL_TIMEOUT_MS,
     },
     databaseUrl: environment.DATABASE_URL,
-    keys: parseKeys(environment.API_KEYS, environment.OPERATOR_KEYS).keys,
+    databaseWaitMs: ms(environment.DATABASE_WAIT),
+    keys: parseKeys({
+      callers: environment.API_KEYS,
+      operators: environment.OPERATOR_KEYS,
+      readers: environment.READ_KEYS,
+    }).keys,
+    requestsPerMinute: environment.REQUESTS_PER_MINUTE,
     eventSecrets: parseSecrets(environment.EVENT_SECRETS).secrets,
+    receivers: parseReceivers({
+      urls: environment.NOTIFY_URLS,
+      secrets: environment.NOTIFY_SECRETS,
+      allowHttp: environment.NOTIFY_ALLOW_HTTP === 'true',
+      callers: callersOf(environment),
+    }).receivers,
     webhookSecret: environment.DIGITAL_SAMBA_WEBHOOK_SECRET,
     bookingGraceMs: ms(environment.BOOKING_GRACE),
     maxTargetsPerEvent: environment.MAX_TARGETS_PER_EVENT,
@@ -184,6 +229,7 @@ export function toConfig(environment: Environment): Config {
     maxConcurrentCalls: environment.MAX_CONCURRENT_CALLS,
     retryForMs: ms(environment.RETRY_FOR),
     shutdownGraceMs: ms(environment.SHUTDOWN_GRACE),
+    drainDelayMs: ms(environment.DRAIN_DELAY),
     retentionDays: environment.RETENTION_DAYS,
     sweepIntervalMs: ms(environment.SWEEP_INTERVAL),
     defaultLimitMinutes:

@@ -30,11 +30,12 @@ const duration = (byDefault: string) =>
 
 const text = (description: string) => Type.String({ minLength: 1, description })
 
-const NAMED_KEY = '[a-z][a-z0-9-]*:[A-Za-z0-9_-]{24,}'
+// A hash whose name was left out is no caller of that name, whose key would be the hash.
+const NAMED_KEY = '(?!sha256:)[a-z][a-z0-9-]*:([A-Za-z0-9_-]{24,}|sha256:[0-9A-Fa-f]{64})'
 const keys = Type.String({
   pattern: `^${NAMED_KEY}(,${NAMED_KEY})*$`,
   description:
-    'a list such as booking:KEY,billing:KEY, where a name is lower-case letters, digits and -, and a KEY 24 or more of A-Z a-z 0-9 _ -',
+    'a list such as booking:KEY,billing:KEY, where a name is lower-case letters, digits and -, and a KEY 24 or more of A-Z a-z 0-9 _ -, or sha256: and the 64 hex digits of its SHA-256',
 })
 
 // Standard Webhooks: 24 bytes or more in base64.
@@ -75,9 +76,21 @@ export const Environment = Type.Object({
     pattern: '^(file:[^:].*|postgres(ql)?://.+)$',
     description: 'file:PATH for SQLite or postgres://USER:PASSWORD@HOST/DATABASE',
   }),
+  DATABASE_WAIT: duration('30s'),
   API_KEYS: keys,
   OPERATOR_KEYS: Type.Optional(keys),
+  READ_KEYS: Type.Optional(keys),
+  REQUESTS_PER_MINUTE: wholeNumber(1, 10_000_000, 6000),
   EVENT_SECRETS: Type.Optional(signingSecrets),
+  NOTIFY_URLS: Type.Optional(
+    Type.String({
+      pattern: '^[a-z][a-z0-9-]*:https?://[\\x21-\\x7e]+$',
+      description:
+        'a list such as booking:https://booking.internal/curfew, where a name is lower-case letters, digits and -, without spaces',
+    }),
+  ),
+  NOTIFY_SECRETS: Type.Optional(signingSecrets),
+  NOTIFY_ALLOW_HTTP: choice(['true', 'false'], 'false'),
   CALL_TIMEOUT_MS: wholeNumber(100, 60_000, 5000),
   CALLS_PER_MINUTE: wholeNumber(1, 100_000, 900),
   URGENT_CALLS_PER_MINUTE: Type.Optional(
@@ -87,6 +100,7 @@ export const Environment = Type.Object({
   RETRY_FOR: duration('6h'),
   BOOKING_GRACE: duration('0s'),
   SHUTDOWN_GRACE: duration('10s'),
+  DRAIN_DELAY: duration('0s'),
   MAX_TARGETS_PER_EVENT: wholeNumber(1, 10_000, 200),
   MAX_TARGETS_PER_REQUEST: wholeNumber(1, 100_000, 1000),
   RETENTION_DAYS: wholeNumber(1, 36_500, 90),
@@ -119,6 +133,9 @@ export const SECRETS = [
   'DATABASE_URL',
   'API_KEYS',
   'OPERATOR_KEYS',
+  'READ_KEYS',
   'EVENT_SECRETS',
+  'NOTIFY_URLS',
+  'NOTIFY_SECRETS',
   'DIGITAL_SAMBA_WEBHOOK_SECRET',
 ] as const

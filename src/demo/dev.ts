@@ -2,11 +2,13 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { gather } from '../config/sources.ts'
 import { startSandbox } from '../sandbox/sandbox.ts'
+import { printingReceiver } from './receiver.ts'
 
 /** The sandbox and a Curfew that starts again on every change, for working on it. What is set already wins. */
 const KEY = 'booking-key-for-developing'
 const EVENT_SECRET = `whsec_${Buffer.from('event-secret-for-developing-only').toString('base64')}`
 const WEBHOOK_SECRET = 'webhook-secret-for-developing'
+const NOTIFY_SECRET = `whsec_${Buffer.from('notify-secret-for-developing').toString('base64')}`
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // The service takes it from `.env` too, where it is not set here.
 const port = gather(process.env, root).values.PORT ?? '3000'
@@ -18,6 +20,9 @@ sandbox.createWebhook({
   events: ['session_started', 'session_ended'],
   authorizationHeader: WEBHOOK_SECRET,
 })
+
+// What booking is told of its endings is printed, so that one sees what a receiver gets.
+const receiver = await printingReceiver(NOTIFY_SECRET)
 
 const curfew = spawn(process.execPath, ['--watch', '--watch-path=src', 'src/server.ts'], {
   cwd: root,
@@ -31,6 +36,8 @@ const curfew = spawn(process.execPath, ['--watch', '--watch-path=src', 'src/serv
     EVENT_SECRETS: `billing:${EVENT_SECRET}`,
     DIGITAL_SAMBA_WEBHOOK_SECRET: WEBHOOK_SECRET,
     DATABASE_URL: 'file:./data/dev.db',
+    NOTIFY_URLS: `booking:${receiver.url}`,
+    NOTIFY_SECRETS: `booking:${NOTIFY_SECRET}`,
     LOG_FORMAT: 'pretty',
     ...process.env,
   },
@@ -39,6 +46,7 @@ process.stdout.write(`sandbox on ${sandbox.url}; somebody is in demo-room. Try:
   curl -X POST -H 'Authorization: Bearer ${KEY}' http://127.0.0.1:${port}/v1/rooms/demo-room/end
   curl -X POST ${sandbox.url}/sandbox/rooms/demo-room/enter      # and walk in again
 Events may be signed by billing with ${EVENT_SECRET}; docs/events.md shows how.
+What booking is told of its endings appears here as "told".
 `)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => curfew.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal))
@@ -46,6 +54,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 const parent = process.ppid
 setInterval(() => process.ppid === parent || curfew.kill('SIGTERM'), 1000).unref()
 curfew.once('exit', async (code) => {
+  receiver.close()
   await sandbox.close()
   process.exit(code ?? 0)
 })

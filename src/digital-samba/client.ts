@@ -3,6 +3,7 @@ import https from 'node:https'
 import got, { type Got, RequestError, TimeoutError } from 'got'
 import pRetry from 'p-retry'
 import type { Clock } from '../clock.ts'
+import { nextSpan } from '../traceparent.ts'
 import {
   isStartKnown,
   type ListedSession,
@@ -41,6 +42,8 @@ export interface CallContext {
   admit: () => Promise<void>
   /** Told of every try, before the next one. */
   onCall: (call: CallMade) => void
+  /** W3C trace context that the calls belong to: each is a span of its own in it. */
+  traceparent?: string | undefined
 }
 
 export interface ClientOptions {
@@ -213,7 +216,7 @@ export class DigitalSamba {
         throw error
       }
       const startedAt = this.#clock.now()
-      const outcome = await this.#request(asked, context.signal).catch(asError)
+      const outcome = await this.#request(asked, context).catch(asError)
       const error = outcome instanceof DigitalSambaError ? outcome : undefined
       const durationMs = this.#clock.now() - startedAt
       context.onCall({ operation: asked.operation, startedAt, durationMs, status: outcome.status, error })
@@ -233,7 +236,7 @@ export class DigitalSamba {
     })
   }
 
-  async #request<T>({ method, path, query, json, read }: Asked<T>, signal: AbortSignal) {
+  async #request<T>({ method, path, query, json, read }: Asked<T>, { signal, traceparent }: CallContext) {
     const own = new AbortController()
     // AbortSignal.any would hang one more signal on one that lives long, with every call.
     const cut = () => own.abort(GIVEN_UP)
@@ -243,6 +246,7 @@ export class DigitalSamba {
       method,
       ...(query ? { searchParams: query } : {}),
       ...(json ? { json } : {}),
+      ...(traceparent ? { headers: { traceparent: nextSpan(traceparent) } } : {}),
       signal: own.signal,
     })
     request.on('downloadProgress', ({ transferred }) => {
@@ -291,7 +295,7 @@ function nothing(body: string): void {
 }
 
 // Only got's code and the system's own error are taken over: got's holds the request, and that the credentials.
-function asError(error: unknown): DigitalSambaError {
+export function asError(error: unknown): DigitalSambaError {
   if (error instanceof DigitalSambaError) return error
   if (error instanceof TimeoutError)
     return new CallTimeoutError(`no answer in time (${error.event})`, { cause: error.cause })

@@ -2,8 +2,8 @@ import { type TProperties, Type } from 'typebox'
 import { type Target, Time } from '../ending.ts'
 import type { Mistake } from '../problem.ts'
 import { formatTime, oneYearAfter, parseTime } from '../time.ts'
+import type { Booked, Change } from './change.ts'
 import type { AnyHandler, Event, Handler, Setting } from './handler.ts'
-import type { Booked, Change } from './meaning.ts'
 import { type TargetFields, targetFields, targetMistakes, targetOf } from './target.ts'
 
 const BookingId = Type.String({

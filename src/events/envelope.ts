@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { Mistake } from '../problem.ts'
 import { parseTime } from '../time.ts'
+import { readTraceparent } from '../traceparent.ts'
 import { checker } from '../validation.ts'
 import type { Event } from './handler.ts'
 
@@ -9,7 +10,7 @@ const text = (description: string, maxLength: number, pattern = '^[^\\p{Cc}\\p{C
   Type.String({ minLength: 1, maxLength, pattern, description })
 
 /** CloudEvents 1.0. The official SDK fills in what is missing, which would make every event a new one; so the schema is ours. */
-const Envelope = Type.Object(
+export const Envelope = Type.Object(
   {
     specversion: Type.Literal('1.0', { description: 'the string 1.0' }),
     id: text('a string of 1 to 200 characters that is unique within its source', 200),
@@ -63,7 +64,8 @@ export function readEnvelope(raw: unknown, now: number): { event: Event } | { mi
   const time = told === undefined ? undefined : parseTime(told)
   if (time !== undefined && time > now + FUTURE_MS)
     return { mistakes: [{ pointer: '/time', detail: 'must not be more than five minutes ahead' }] }
-  return { event: { source, id, type, time, data } as Event }
+  const traceparent = readTraceparent((envelope as Record<string, unknown>).traceparent)
+  return { event: { source, id, type, time, traceparent, data } as Event }
 }
 
 // The JSON format's specification: an attribute that is null is as one that is not there.

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import type { Mistake } from '../problem.ts'
-import type { Booked, Change } from './meaning.ts'
+import type { Booked, Change } from './change.ts'
 
 /** What a handler may know beside the event. Times are epoch ms, durations ms. */
 export interface Setting {
@@ -18,6 +18,8 @@ export interface Event<D = unknown> {
   id: string
   type: string
   time: number | undefined
+  /** its W3C trace context; undefined where it brings none of its own */
+  traceparent?: string | undefined
   data: D
 }
 

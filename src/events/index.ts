@@ -1,23 +1,12 @@
 import type { Mistake } from '../problem.ts'
 import { checker, MOST_MISTAKES } from '../validation.ts'
-import { billing } from './billing.ts'
-import { booking } from './booking.ts'
 import { readEnvelope } from './envelope.ts'
+import type { KnownEvent } from './fold.ts'
 import type { AnyHandler, Event, Setting } from './handler.ts'
-import type { EventMeaning } from './meaning.ts'
-import { timeLimit } from './time-limit.ts'
-
-/** Every type of event that is known, without prefix. A new family is a file of its own and a line here. */
-const handlers = new Map<string, AnyHandler>(
-  Object.entries({
-    ...booking,
-    ...billing,
-    ...timeLimit,
-  }),
-)
+import { handlerOf, handlers } from './registry.ts'
 
 export type Translation =
-  | { kind: 'known'; event: EventMeaning; targets: number }
+  | { kind: 'known'; event: KnownEvent; targets: number }
   | { kind: 'unknown'; id: string; type: string; detail: string }
   | { kind: 'mistaken'; mistakes: Mistake[] }
 
@@ -30,14 +19,9 @@ export function translate(raw: unknown, setting: Setting): Translation {
   if (!handler) return { kind: 'unknown', id: event.id, type: event.type, detail: knownBeside(event.type) }
   const mistakes = dataMistakes(handler, event, setting)
   if (mistakes.length > 0) return { kind: 'mistaken', mistakes }
-  const targets = handler.targets?.(event.data) ?? 1
-  return { kind: 'known', event: bind(handler, event, setting), targets }
-}
-
-// com.example.booking.cancelled is booking.cancelled.
-function handlerOf(type: string): AnyHandler | undefined {
-  const name = /^(?:[a-zA-Z0-9_-]+\.)*?([a-z_]+\.[a-z_]+)$/.exec(type)?.[1]
-  return handlers.get(type) ?? (name === undefined ? undefined : handlers.get(name))
+  const { targets, subject, precedence = 0 } = handler
+  const known = { ...event, subject: subject?.(event.data), precedence, setting }
+  return { kind: 'known', event: known, targets: targets?.(event.data) ?? 1 }
 }
 
 // Somebody who meant one of ours has missed it by a few letters.
@@ -91,20 +75,4 @@ function dataMistakes(handler: AnyHandler, { data }: Event, setting: Setting): M
   return mistakes
     .slice(0, MOST_MISTAKES)
     .map(({ pointer, detail }) => ({ pointer: `/data${pointer}`, detail }))
-}
-
-function bind(handler: AnyHandler, event: Event, setting: Setting): EventMeaning {
-  const { source, id, type, time, data } = event
-  return {
-    source,
-    id,
-    type,
-    time,
-    subject: handler.subject?.(data),
-    precedence: handler.precedence ?? 0,
-    learn: (before, newest) => handler.learn(before, event, newest, setting),
-    decide: (memory) => handler.decide(memory, setting),
-    mattersUntil: (memory) => handler.mattersUntil?.(memory) ?? 0,
-    booked: (memory) => handler.booked?.(memory, setting),
-  }
 }

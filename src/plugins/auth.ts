@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Caller } from '../caller.ts'
-import { type ApiKey, digestOf } from '../config/keys.ts'
+import { type ApiKey, digestOf, type EventSecret, RESERVED } from '../config/keys.ts'
 import { Problem } from '../problem.ts'
 
 declare module 'fastify' {
@@ -11,26 +11,42 @@ declare module 'fastify' {
     caller: Caller
   }
   interface FastifyInstance {
+    /** The names of all who may ask for endings, and of Curfew itself. */
+    callers: ReadonlySet<string>
     /** An onRequest hook: whoever gets past it is known. */
     authenticate: (request: FastifyRequest) => Promise<void>
   }
 }
 
-export default fp<{ keys: ApiKey[] }>(async function auth(app, { keys }) {
+const READING = new Set(['GET', 'HEAD'])
+
+export default fp<{ keys: ApiKey[]; eventSecrets: EventSecret[] }>(async function auth(
+  app,
+  { keys, eventSecrets },
+) {
+  app.decorate('callers', new Set([...keys, ...eventSecrets].map(({ name }) => name).concat(RESERVED)))
   // Fastify wants the property declared, and no object shared by all requests: there is no caller before the hook.
   app.decorateRequest('caller', null as never)
   app.decorate('authenticate', async (request: FastifyRequest) => {
     const token = /^Bearer +([A-Za-z0-9_-]+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    const caller = token === undefined ? undefined : recognise(keys, token)
-    if (!caller) throw unauthorized(token === undefined)
-    request.caller = caller
+    const key = token === undefined ? undefined : recognise(request, digestOf(token))
+    if (!key) throw await app.bounds.failed(request, unauthorized(token === undefined))
+    app.bounds.proved(request, key.digest)
+    request.caller = key
+    await app.bounds.count(request)
+    if (key.readOnly && !READING.has(request.method))
+      throw new Problem('forbidden', `the key of ${key.name} may only read: it stands in READ_KEYS`)
   })
+
+  function recognise(request: FastifyRequest, digest: Buffer): ApiKey | undefined {
+    app.bounds.mayTry(request, (proof) => proof !== 'signature' && timingSafeEqual(proof, digest))
+    return keyWith(keys, digest)
+  }
 })
 
 /** Compares with every key, so that the time taken says nothing about which one came near. */
-function recognise(keys: ApiKey[], token: string): Caller | undefined {
-  const digest = digestOf(token)
-  let found: Caller | undefined
+function keyWith(keys: ApiKey[], digest: Buffer): ApiKey | undefined {
+  let found: ApiKey | undefined
   for (const key of keys) if (timingSafeEqual(key.digest, digest)) found = key
   return found
 }

@@ -24,7 +24,8 @@ export default fp(async function methods(app) {
       const refuse = async () => {
         throw new Problem('method-not-allowed', `allowed here: ${allow}`, { headers: { allow } })
       }
-      app.route({ method, url, onRequest: refuse, handler: refuse, exposeHeadRoute: false })
+      const config = { isHidden: true }
+      app.route({ method, url, config, onRequest: refuse, handler: refuse, exposeHeadRoute: false })
     }
   })
 })

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
+import { readTraceparent } from '../traceparent.ts'
 import { notFound, pathOf } from './errors.ts'
 
 const LONGEST_PATH = 2048
@@ -28,6 +29,13 @@ export function requestId({ headers }: { headers: Record<string, unknown> }): st
   return typeof theirs === 'string' && /^[A-Za-z0-9._:-]{1,128}$/.test(theirs) ? theirs : randomUUID()
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The W3C trace context that it came with, or that was made for what it asks for; undefined where it needs none. */
+    traceparent: string | undefined
+  }
+}
+
 /** What holds for every request: its id on the answer, safe headers, a bounded path, a line in the log. */
 export default fp(async function requests(app) {
   let closing = false
@@ -35,8 +43,11 @@ export default fp(async function requests(app) {
     closing = true
   })
   await app.register(helmet, SAFE_HEADERS)
+  app.decorateRequest('traceparent', undefined)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    const { traceparent } = request.headers
+    if (traceparent !== undefined) request.traceparent = readTraceparent(traceparent)
     if (closing)
       throw new Problem('shutting-down', 'ask again in a moment', {
         headers: { 'retry-after': '2', connection: 'close' },
@@ -55,6 +66,9 @@ export default fp(async function requests(app) {
 
 // Without the query: somebody may have put a secret there by mistake.
 function about(request: FastifyRequest) {
-  const { method, caller } = request as { method: string; caller: Caller | null }
-  return { method, path: pathOf(request).slice(0, 200), caller: caller?.name }
+  const { method, caller, traceparent } = request as Pick<FastifyRequest, 'method' | 'traceparent'> & {
+    caller: Caller | null
+  }
+  const path = pathOf(request).slice(0, 200)
+  return { method, path, caller: caller?.name, ...(traceparent === undefined ? {} : { traceparent }) }
 }

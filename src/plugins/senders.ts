@@ -47,20 +47,25 @@ export default fp<SenderOptions>(async function senders(app, { eventSecrets, web
   })
 
   const digest = webhookSecret === undefined ? undefined : digestOf(webhookSecret)
-  app.decorate('authenticateDigitalSamba', async ({ headers, log }) => {
+  app.decorate('authenticateDigitalSamba', async (request) => {
+    const { headers, log } = request
     if (!digest) throw new Problem('not-found', 'DIGITAL_SAMBA_WEBHOOK_SECRET is not set')
     // The documents disagree whether the value comes after "Bearer " or by itself.
     const given = headers.authorization ?? ''
-    const forms = [given, given.replace(/^Bearer +/i, '')]
-    if (forms.filter((form) => timingSafeEqual(digestOf(form), digest)).length > 0) return
+    const forms = [given, given.replace(/^Bearer +/i, '')].map(digestOf)
+    const isOneOf = (wanted: Buffer) => forms.filter((form) => timingSafeEqual(form, wanted)).length > 0
+    app.bounds.mayTry(request, (proof) => proof !== 'signature' && isOneOf(proof))
+    if (isOneOf(digest)) {
+      app.bounds.proved(request, digest)
+      return app.bounds.countWebhook(request)
+    }
     app.notices.webhook.lastRefusedAt = app.ledger.clock.now()
     log.warn('webhook.refused')
-    throw new Problem(
-      'unauthorized',
-      "the header Authorization must hold the webhook's authorization_header",
-      {
+    throw await app.bounds.failed(
+      request,
+      new Problem('unauthorized', "the header Authorization must hold the webhook's authorization_header", {
         headers: { 'www-authenticate': 'Bearer realm="curfew"' },
-      },
+      }),
     )
   })
 })

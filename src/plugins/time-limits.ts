@@ -10,6 +10,7 @@ import { Warner } from '../worker/warner.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     limits: TimeLimitStore
+    sweeper: Sweeper
   }
 }
 
@@ -29,6 +30,7 @@ export default fp<{ config: Config }>(async function limits(app, { config }) {
   app.decorate('limits', limits)
   const parts = { limits, digitalSamba, gate, log }
   const sweeper = new Sweeper({ ...parts, clock: ledger.clock, everyMs: config.sweepIntervalMs })
+  app.decorate('sweeper', sweeper)
   // A listing of its own: an end that shared one would wait with it, at its rank and until its end.
   const listing = new SharedListing(ledger.clock)
   const warner = new Warner({ ...parts, ledger, listing, text: config.warningText })

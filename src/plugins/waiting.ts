@@ -8,8 +8,9 @@ import type { EndingRow } from '../storage/schema.ts'
 // Each keeps a connection and its request, some 40 KB; as many as this are 20 MB. One caller may have half of it.
 const MOST_WAITING = 500
 const MOST_OF_ONE = MOST_WAITING / 2
-// Another replica may be the one that ends it, and its word does not reach this process.
+// Another replica may be the one that ends it, and its word may be lost.
 const LOOK_EVERY_MS = 500
+const TOLD_EVERY_MS = 5000
 
 interface Waiter {
   ending: EndingRow
@@ -26,13 +27,17 @@ class Waiting {
   readonly #ofCaller = new Map<string, number>()
   #count = 0
   #looking = false
+  #toldAt = Number.NEGATIVE_INFINITY
 
   /** `looks`: whether other processes, too, finish endings. */
   constructor(ledger: Ledger, log: Pick<Logger, 'warn'>, looks: boolean) {
     this.#ledger = ledger
     this.#log = log
     this.#looks = looks
-    ledger.onFinished((ending) => this.#finished(ending))
+    ledger.news.onFinished((ending) => this.#finished(ending))
+    ledger.signals.onSignal((signal) => {
+      if (signal.is === 'finished') void this.#lookNow(signal.ids)
+    })
   }
 
   /** how many wait just now */
@@ -65,6 +70,7 @@ class Waiting {
     this.#ofCaller.set(caller, (this.#ofCaller.get(caller) ?? 0) + 1)
     raw.socket.once('close', waiter.done)
     if (this.#looks && !this.#looking) void this.#look()
+    this.#tellOthers()
     try {
       await sleepUntil(this.#ledger.clock, until, over.signal)
       return waiter.ending
@@ -94,14 +100,28 @@ class Waiting {
     this.#looking = true
     while (this.#waiters.size > 0 && !this.#stopping.signal.aborted) {
       await this.#ledger.clock.sleep(LOOK_EVERY_MS, this.#stopping.signal)
-      try {
-        for (const ending of await this.#ledger.finishedAmong([...this.#waiters.keys()]))
-          this.#finished(ending)
-      } catch (error) {
-        this.#log.warn({ err: error }, 'waiting.not_looked')
-      }
+      await this.#lookNow([...this.#waiters.keys()])
+      this.#tellOthers()
     }
     this.#looking = false
+  }
+
+  async #lookNow(ids: string[]): Promise<void> {
+    const waitedFor = ids.filter((id) => this.#waiters.has(id))
+    if (waitedFor.length === 0) return
+    try {
+      for (const ending of await this.#ledger.finishedAmong(waitedFor)) this.#finished(ending)
+    } catch (error) {
+      this.#log.warn({ err: error }, 'waiting.not_looked')
+    }
+  }
+
+  /** Others say what they finish for as long as somebody waits here. */
+  #tellOthers(): void {
+    const now = this.#ledger.clock.now()
+    if (this.#waiters.size === 0 || Math.abs(now - this.#toldAt) < TOLD_EVERY_MS) return
+    this.#toldAt = now
+    this.#ledger.signals.send({ is: 'waiting', until: now + 2 * TOLD_EVERY_MS })
   }
 }
 

@@ -1,13 +1,14 @@
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
-import { SlidingBudget, WINDOW_MS } from '../calls/budget.ts'
+import { CallBudget } from '../calls/budget.ts'
 import { CallGate } from '../calls/gate.ts'
 import { LookUps } from '../calls/look-ups.ts'
+import { permitCounts } from '../calls/permits.ts'
 import type { Config } from '../config/config.ts'
 import { DigitalSamba, type OddSessions } from '../digital-samba/client.ts'
 import { Confirmer } from '../worker/confirmer.ts'
 import { SharedListing } from '../worker/listing.ts'
-import { prune } from '../worker/pruning.ts'
+import { Pruner } from '../worker/pruner.ts'
 import { Worker } from '../worker/worker.ts'
 
 declare module 'fastify' {
@@ -24,15 +25,16 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
   const log = app.log as Logger
   const freed = await ledger.clearClaims()
   if (freed > 0) log.info({ freed }, 'worker.took_over')
-  const spent = await ledger.callsSince(ledger.clock.now() - WINDOW_MS)
   const { callsPerMinute: perMinute, urgentCallsPerMinute: urgentPerMinute } = config
-  const budget = new SlidingBudget(ledger.clock, { perMinute, urgentPerMinute }, spent)
-  const gate = new CallGate({ budget, ledger, log })
+  const limits = { perMinute, urgentPerMinute }
+  const onTrouble = (error: unknown) => log.error({ err: error }, 'budget.trouble')
+  const permits = await ledger.permits(permitCounts(limits))
+  const budget = new CallBudget(ledger.clock, limits, permits, onTrouble)
+  const gate = new CallGate({ budget, ledger, log, onCall: (call) => app.notices.called(call) })
   await gate.load()
   const onOdd = reportOdd(log)
   const digitalSamba = new DigitalSamba({ ...config.digitalSamba, clock: ledger.clock, onOdd })
   const { maxConcurrentCalls: maxConcurrent, retryForMs } = config
-  const callTimeoutMs = config.digitalSamba.timeoutMs
   const listing = new SharedListing(ledger.clock)
   const worker = new Worker({
     ledger,
@@ -42,26 +44,27 @@ export default fp<{ config: Config }>(async function worker(app, { config }) {
     log,
     maxConcurrent,
     retryForMs,
-    callTimeoutMs,
+    onFirstCall: (latenessMs) => app.notices.firstCalled(latenessMs),
   })
   const confirmer = new Confirmer({ ledger, digitalSamba, gate, log })
-  const stop = new AbortController()
+  const pruner = new Pruner({ ledger, days: config.retentionDays, log })
   app.decorate('gate', gate)
   app.decorate('digitalSamba', digitalSamba)
   const lookUps = new LookUps({ digitalSamba, gate, clock: ledger.clock })
   app.decorate('lookUps', lookUps)
-  ledger.onFinished(({ target_kind, target_id }) =>
+  ledger.news.onFinished(({ target_kind, target_id }) =>
     lookUps.forget(target_kind === 'session' ? target_id : undefined),
   )
   app.addHook('onReady', async () => {
     worker.start()
     confirmer.start()
-    void prune(ledger, config.retentionDays, log, stop.signal)
+    pruner.start()
   })
   // In preClose, so that attempts finish while the last requests are answered: both within the same grace.
   app.addHook('preClose', async () => {
-    stop.abort()
-    await Promise.all([confirmer.stop(), worker.stop(config.shutdownGraceMs)])
+    gate.brake.stop()
+    await Promise.all([pruner.stop(), confirmer.stop(), worker.stop(config.shutdownGraceMs)])
+    await budget.close().catch(onTrouble)
   })
   app.addHook('onClose', async () => digitalSamba.close())
 })

@@ -1,13 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Hold, type Instruction, METADATA_BYTES, type Target } from '../ending.ts'
+import { traceOf } from '../ending-log.ts'
 import { invalid } from '../problem.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { formatTime, oneYearAfter, parseTime } from '../time.ts'
 import { besides } from './besides.ts'
 import type { Ending } from './ending-schemas.ts'
 import { endingView, holdFields } from './ending-view.ts'
-import { idempotentRequest, preferredWait } from './headers.ts'
+import { idempotentRequest, preferredWait, traceFor } from './headers.ts'
 import { endingOf } from './obstacles.ts'
+import { isDryRun, rehearsed, stores } from './rehearsal.ts'
 import type { EndRequest } from './schemas.ts'
 
 const DEFAULT_REASON = 'requested'
@@ -20,19 +22,26 @@ export async function accept(
   target: Target,
   body: EndRequest,
 ): Promise<Ending> {
-  const { ledger, limits, waiting } = request.server
-  const asked = instructionOf(request.caller.name, target, body, ledger.clock.now())
+  const { limits, waiting } = request.server
+  const { ledger } = stores(request)
+  const traceparent = traceFor(request)
+  const asked = { ...instructionOf(request.caller.name, target, body, ledger.clock.now()), traceparent }
   const answer = endingOf(await ledger.store(asked, idempotentRequest(request)))
   const { ending, replayed, replaced, takenBack = [] } = answer
-  const seconds = preferredWait(request)
+  const isDry = isDryRun(request)
+  const seconds = isDry ? 0 : preferredWait(request)
   // Before anything else is waited for: it could be over by then, and is told of once.
   const over = seconds > 0 ? waiting.until(request, ending, seconds * 1000) : undefined
   if (replayed) reply.header('idempotency-replayed', 'true')
   else logStored(request, ending, replaced ? 'ending.replaced' : 'ending.accepted')
   for (const other of takenBack) logStored(request, other, 'ending.cancelled')
+  const hold = replayed ? await besides(request, () => limits.holdOfEnding(ending.id)) : asRow(asked.hold)
+  if (isDry) {
+    const answer = { ...endingView(ending), ...holdFields(hold) }
+    return rehearsed(request, reply, answer, replayed ? [] : [ending])
+  }
   reply.status(202).header('location', `/v1/endings/${ending.id}`)
   if (over) reply.header('preference-applied', `wait=${seconds}`)
-  const hold = replayed ? await besides(request, () => limits.holdOfEnding(ending.id)) : asRow(asked.hold)
   const after = over ? await over : ending
   if (over && after.state !== 'pending') reply.status(200)
   return { ...endingView(after), ...holdFields(hold) }
@@ -95,8 +104,10 @@ export function dueTime(text: string, now: number): number {
   return dueAt
 }
 
-/** One line for each change that somebody asked for, and who it was. */
-export function logStored({ log, caller }: FastifyRequest, ending: EndingRow, event: string): void {
+/** One line for each change that somebody asked for, and who it was; none where it was only tried out. */
+export function logStored(request: FastifyRequest, ending: EndingRow, event: string): void {
+  if (isDryRun(request)) return
+  const { log, caller } = request
   const { id, target_kind, target_id, requested_by: requestedBy, reason, due_at, key } = ending
   const about = {
     ending: id,
@@ -105,6 +116,7 @@ export function logStored({ log, caller }: FastifyRequest, ending: EndingRow, ev
     by: caller.name,
     reason,
     key,
+    ...traceOf(ending),
   }
   log.info({ ...about, dueAt: formatTime(due_at) }, event)
 }

@@ -20,12 +20,12 @@ export async function detailed(
     attempts: attempts.map(attemptView),
     ...(warnings.length > 0 ? { warnings: warnings.map(warningView) } : {}),
     changes: changes.map(changeView),
-    ...omitted(changes),
+    ...changesOmitted(changes),
   }
 }
 
 /** How many are not kept between the first and the newest ones. */
-function omitted(changes: ChangeRow[]): { changesOmitted?: number } {
+export function changesOmitted(changes: ChangeRow[]): { changesOmitted?: number } {
   const missing = (changes.at(-1)?.seq ?? 0) - changes.length
   return missing > 0 ? { changesOmitted: missing } : {}
 }

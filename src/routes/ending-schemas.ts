@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { FAILURES, OUTCOMES, RESULTS, StateName, Target } from '../ending.ts'
+import { EVENT_TYPES, NOTIFICATION_STATES } from '../notification.ts'
 import { Nullable, OneOf } from '../schema-helpers.ts'
 
 /** One end call, as callers see it. */
@@ -34,6 +35,18 @@ export const WarningView = Type.Object({
   result: Type.String(),
 })
 export type WarningView = Static<typeof WarningView>
+
+/** What its caller was told of an ending: a line for each notification. */
+export const NotificationLine = Type.Object({
+  id: Type.String(),
+  type: OneOf(EVENT_TYPES),
+  state: OneOf(NOTIFICATION_STATES),
+  attempt: Type.Integer(),
+  createdAt: Type.String(),
+  finishedAt: Nullable(Type.String()),
+  lastStatus: Nullable(Type.Integer()),
+})
+export type NotificationLine = Static<typeof NotificationLine>
 
 /** The ending that decides when a session ends: of all that are pending for it, the earliest. */
 export const InForce = Type.Object({
@@ -71,6 +84,7 @@ export const Ending = Type.Object({
   warnings: Type.Optional(Type.Array(WarningView)),
   changes: Type.Optional(Type.Array(ChangeView)),
   changesOmitted: Type.Optional(Type.Integer()),
+  notifications: Type.Optional(Type.Array(NotificationLine)),
   inForce: Type.Optional(Nullable(InForce)),
 })
 export type Ending = Static<typeof Ending>

@@ -1,7 +1,15 @@
 import { targetOf } from '../ending.ts'
-import type { AttemptRow, ChangeRow, EndingRow, HoldRow, WarningRow } from '../storage/schema.ts'
+import { eventType } from '../notification.ts'
+import type {
+  AttemptRow,
+  ChangeRow,
+  EndingRow,
+  HoldRow,
+  NotificationRow,
+  WarningRow,
+} from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
-import type { Attempt, ChangeView, Ending, InForce, WarningView } from './ending-schemas.ts'
+import type { Attempt, ChangeView, Ending, InForce, NotificationLine, WarningView } from './ending-schemas.ts'
 
 /** An ending as callers see it. */
 export function endingView(row: EndingRow): Ending {
@@ -53,6 +61,18 @@ export function warningView(row: WarningRow): WarningView {
     markedAt: formatTime(row.marked_at),
     sentAt: timeOrNull(row.sent_at),
     result: row.result,
+  }
+}
+
+export function notificationLine(row: NotificationRow): NotificationLine {
+  return {
+    id: row.id,
+    type: eventType(row.type),
+    state: row.state,
+    attempt: row.attempt,
+    createdAt: formatTime(row.created_at),
+    finishedAt: timeOrNull(row.finished_at),
+    lastStatus: row.last_status,
   }
 }
 

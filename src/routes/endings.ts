@@ -1,24 +1,27 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { invalid, Problem } from '../problem.ts'
-import type { Move } from '../storage/endings/endings.ts'
+import type { Move } from '../storage/endings/owner-changes.ts'
 import type { EndingFilter } from '../storage/endings/pages.ts'
 import type { Answer } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
-import { parseTime } from '../time.ts'
 import { MINUTE_MS } from '../time-limits/rules.ts'
+import { absentIsEmpty } from './absent-body.ts'
 import { accept, dueTime, logStored } from './accept.ts'
 import { besides } from './besides.ts'
 import { detailed } from './ending-details.ts'
-import { endingView, inForceView } from './ending-view.ts'
-import { idempotentRequest } from './headers.ts'
+import { Ending } from './ending-schemas.ts'
+import { endingView, inForceView, notificationLine } from './ending-view.ts'
+import { callerOf, idempotentRequest } from './headers.ts'
 import { lookUp, seenRow } from './look-up.ts'
 import { endingOf, notPending } from './obstacles.ts'
+import { DryRunQuery, isDryRun, orRehearsed, rehearsed, stores } from './rehearsal.ts'
 import {
   EndingParams,
   EndingRequest,
   EndRequest,
   endingAnswer,
+  endingFilter,
   LIMIT,
   ListQuery,
   listAnswer,
@@ -28,6 +31,10 @@ import {
   SessionEndRequest,
   SessionParams,
 } from './schemas.ts'
+
+const changeAnswer = { ...endingAnswer, 200: orRehearsed(Ending) }
+
+type Changed = Extract<Answer, { ending: unknown }>
 
 // Moving is what was asked for; nobody waits long for what else there is to say.
 const LOOK_UP_MS = 1000
@@ -40,7 +47,12 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'POST',
     url: '/v1/sessions/:sessionId/end',
-    schema: { params: SessionParams, querystring: Nothing, body: SessionEndRequest, response: endingAnswer },
+    schema: {
+      params: SessionParams,
+      querystring: DryRunQuery,
+      body: SessionEndRequest,
+      response: changeAnswer,
+    },
     preValidation: absentIsEmpty,
     handler: (request, reply) => accept(request, reply, { session: request.params.sessionId }, request.body),
   })
@@ -48,7 +60,7 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'POST',
     url: '/v1/rooms/:room/end',
-    schema: { params: RoomParams, querystring: Nothing, body: EndRequest, response: endingAnswer },
+    schema: { params: RoomParams, querystring: DryRunQuery, body: EndRequest, response: changeAnswer },
     preValidation: absentIsEmpty,
     handler: (request, reply) => accept(request, reply, { room: request.params.room }, request.body),
   })
@@ -56,7 +68,7 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'POST',
     url: '/v1/endings',
-    schema: { querystring: Nothing, body: EndingRequest, response: endingAnswer },
+    schema: { querystring: DryRunQuery, body: EndingRequest, response: changeAnswer },
     handler: (request, reply) => accept(request, reply, request.body.target, request.body),
   })
 
@@ -65,8 +77,9 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     url: '/v1/endings',
     schema: { querystring: ListQuery, response: listAnswer },
     handler: async ({ query }) => {
+      if (query.sort !== undefined) return upcoming(app, query)
       const limit = Number(query.limit ?? LIMIT.byDefault)
-      const { endings, next } = await ledger.page(filterOf(query), limit)
+      const { endings, next } = await ledger.page(newest(query), limit)
       return { data: endings.map(endingView), nextCursor: next ?? null }
     },
   })
@@ -78,42 +91,49 @@ export const endings: FastifyPluginAsyncTypebox = async (app) => {
     handler: async ({ params }) => {
       const ending = await ledger.find(params.id)
       if (!ending) throw new Problem('not-found', 'there is no ending with this id')
-      return detailed(app, ending)
+      const [details, told] = await Promise.all([
+        detailed(app, ending),
+        app.notifications.ofEnding(ending.id),
+      ])
+      return told.length > 0 ? { ...details, notifications: told.map(notificationLine) } : details
     },
   })
 
   app.route({
     method: 'PATCH',
     url: '/v1/endings/:id',
-    schema: { params: EndingParams, querystring: Nothing, body: MoveRequest, response: endingAnswer },
+    schema: { params: EndingParams, querystring: DryRunQuery, body: MoveRequest, response: changeAnswer },
     handler: async (request, reply) => {
       const to = moveOf(request.body, ledger.clock.now())
-      const move = ledger.move(request.params.id, request.caller, to, idempotentRequest(request))
+      const { id } = request.params
+      const move = stores(request).ledger.move(id, callerOf(request), to, idempotentRequest(request))
       const moved = await changed(request, reply, 'ending.moved', move)
       const first = await besides(request, () => inForce(request, moved))
-      return { ...endingView(moved), inForce: inForceView(first) }
+      return answered(request, reply, moved, { inForce: inForceView(first) })
     },
   })
 
   app.route({
     method: 'POST',
     url: '/v1/endings/:id/cancel',
-    schema: { params: EndingParams, querystring: Nothing, body: Nothing, response: endingAnswer },
+    schema: { params: EndingParams, querystring: DryRunQuery, body: Nothing, response: changeAnswer },
     preValidation: absentIsEmpty,
     handler: async (request, reply) => {
-      const cancel = ledger.cancel(request.params.id, request.caller, idempotentRequest(request))
-      return endingView(await changed(request, reply, 'ending.cancelled', cancel))
+      const { id } = request.params
+      const cancel = stores(request).ledger.cancel(id, callerOf(request), idempotentRequest(request))
+      return answered(request, reply, await changed(request, reply, 'ending.cancelled', cancel))
     },
   })
 
   app.route({
     method: 'POST',
     url: '/v1/endings/:id/retry',
-    schema: { params: EndingParams, querystring: Nothing, body: Nothing, response: endingAnswer },
+    schema: { params: EndingParams, querystring: DryRunQuery, body: Nothing, response: changeAnswer },
     preValidation: absentIsEmpty,
     handler: async (request, reply) => {
-      const retry = ledger.retry(request.params.id, request.caller, idempotentRequest(request))
-      return endingView(await changed(request, reply, 'ending.retried', retry))
+      const { id } = request.params
+      const retry = stores(request).ledger.retry(id, callerOf(request), idempotentRequest(request))
+      return answered(request, reply, await changed(request, reply, 'ending.retried', retry))
     },
   })
 }
@@ -130,16 +150,26 @@ function moveOf({ dueAt, extendMinutes }: MoveRequest, now: number): Move {
 }
 
 /** What is in force for the session of an ending; a session that no sweep had to find is looked up for it. */
-async function inForce(request: FastifyRequest, ending: EndingRow): Promise<EndingRow | undefined> {
+async function inForce(
+  request: FastifyRequest,
+  { ending, takenBack = [] }: Changed,
+): Promise<EndingRow | undefined> {
   const { limits } = request.server
   const isUnknown = ending.target_kind === 'session' && !(await limits.knownSession(ending.target_id))
   const seen = isUnknown ? await lookUp(request, ending.target_id, LOOK_UP_MS) : undefined
-  return limits.inForce(ending, seen && 'live' in seen ? seenRow(seen) : undefined)
+  const rehearsed = isDryRun(request) ? [ending, ...takenBack] : []
+  return limits.inForce(ending, seen && 'live' in seen ? seenRow(seen) : undefined, rehearsed)
 }
 
-/** No body at all is fine where every field is optional; Fastify would check it as if it were null. */
-async function absentIsEmpty(request: FastifyRequest): Promise<void> {
-  if (request.body === undefined) request.body = {}
+/** What is made of an ending: its view, and where that was only tried out, what it would end now. */
+async function answered(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { ending, replayed }: Changed,
+  more: Partial<Ending> = {},
+): Promise<Ending> {
+  const answer = { ...endingView(ending), ...more }
+  return isDryRun(request) ? rehearsed(request, reply, answer, replayed ? [] : [ending]) : answer
 }
 
 /** The ending as the transaction has left it: nothing that could fail is read afterwards. */
@@ -148,24 +178,35 @@ async function changed(
   reply: FastifyReply,
   event: string,
   change: Promise<Answer>,
-): Promise<EndingRow> {
+): Promise<Changed> {
   const answer = await change
   if ('obstacle' in answer && answer.obstacle === 'not-pending') {
     const { ledger } = request.server
     throw notPending(await ledger.find(request.params.id))
   }
-  const { ending, replayed, takenBack = [] } = endingOf(answer)
+  const changed = endingOf(answer)
+  const { ending, replayed, takenBack = [] } = changed
   if (replayed) reply.header('idempotency-replayed', 'true')
   else logStored(request, ending, event)
   for (const other of takenBack) logStored(request, other, 'ending.cancelled')
-  return ending
+  return changed
 }
 
-function filterOf({ limit: _, cursor, dueBefore, dueAfter, ...same }: ListQuery): EndingFilter {
-  return {
-    ...same,
-    ...(cursor === undefined ? {} : { before: cursor }),
-    ...(dueBefore === undefined ? {} : { dueBefore: parseTime(dueBefore) as number }),
-    ...(dueAfter === undefined ? {} : { dueAfter: parseTime(dueAfter) as number }),
-  }
+const UPCOMING = /^(\d+)\.(.+)$/
+
+/** What is to come, the earliest first: the cursor is a place in that order. */
+async function upcoming({ ledger }: FastifyInstance, { sort: _, limit, cursor, ...filter }: ListQuery) {
+  if (filter.state !== undefined && filter.state !== 'pending')
+    throw invalid('/state', 'must be pending, or absent, beside sort=dueAt')
+  const place = cursor === undefined ? undefined : UPCOMING.exec(cursor)
+  if (place === null) throw invalid('/cursor', 'must be a nextCursor of a list with sort=dueAt')
+  const behind = place && { dueAt: Number(place[1]), id: place[2] as string }
+  const page = await ledger.upcoming(endingFilter(filter), Number(limit ?? LIMIT.byDefault), behind)
+  const { endings, next } = page
+  return { data: endings.map(endingView), nextCursor: next ? `${next.dueAt}.${next.id}` : null }
+}
+
+function newest({ sort: _, limit: __, cursor, ...filter }: ListQuery): EndingFilter {
+  if (cursor?.includes('.')) throw invalid('/cursor', 'must be a nextCursor of a list without sort')
+  return { ...endingFilter(filter), ...(cursor === undefined ? {} : { before: cursor }) }
 }

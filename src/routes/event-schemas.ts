@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { UUID } from '../ending.ts'
 import { ProblemDocument } from '../problem.ts'
+import { orRehearsed } from './rehearsal.ts'
 
 export const EventsAnswer = Type.Object({
   events: Type.Array(
@@ -17,7 +18,12 @@ export const EventsAnswer = Type.Object({
   ),
 })
 export type EventsAnswer = Static<typeof EventsAnswer>
-export const eventsAnswer = { 202: EventsAnswer, '4xx': ProblemDocument, '5xx': ProblemDocument }
+export const eventsAnswer = {
+  200: orRehearsed(EventsAnswer),
+  202: EventsAnswer,
+  '4xx': ProblemDocument,
+  '5xx': ProblemDocument,
+}
 
 const id = Type.Optional(Type.Union([Type.String({ pattern: UUID }), Type.Null()], { description: 'a UUID' }))
 const name = Type.Optional(Type.String({ minLength: 1, description: 'the name of an event' }))

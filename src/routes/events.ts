@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/config.ts'
+import type { KnownEvent } from '../events/fold.ts'
 import type { Setting } from '../events/handler.ts'
 import { translate } from '../events/index.ts'
-import type { EventMeaning } from '../events/meaning.ts'
 import { allInvalid, invalid, type Mistake, Problem } from '../problem.ts'
 import type { EventResult } from '../storage/events/events.ts'
 import { Turns } from '../turns.ts'
@@ -11,7 +11,8 @@ import { MOST_MISTAKES } from '../validation.ts'
 import { logStored } from './accept.ts'
 import { EVENT_TYPES, isBinary, keepBodies, LARGEST_BODY, readEvents } from './event-bodies.ts'
 import { type EventsAnswer, eventsAnswer } from './event-schemas.ts'
-import { Nothing } from './schemas.ts'
+import { traceFor } from './headers.ts'
+import { DryRunQuery, isDryRun, rehearsed, stores } from './rehearsal.ts'
 
 type Answered = EventsAnswer['events'][number]
 
@@ -26,7 +27,7 @@ export const events: FastifyPluginAsyncTypebox<{ config: Config }> = async (app,
     url: '/v1/events',
     bodyLimit: LARGEST_BODY,
     config: { contentTypes: EVENT_TYPES },
-    schema: { querystring: Nothing, response: eventsAnswer },
+    schema: { querystring: DryRunQuery, response: eventsAnswer },
     onRequest: onceKnown,
     preValidation: onceSigned,
     handler: onEvents,
@@ -38,17 +39,23 @@ export const events: FastifyPluginAsyncTypebox<{ config: Config }> = async (app,
     const { known, answers, targets } = await translateAll(await readEvents(request), setting)
     if (targets > maxTargetsPerRequest)
       throw invalid('', `must name at most ${maxTargetsPerRequest} targets in all its events, not ${targets}`)
-    const results = known.length > 0 ? await carriedOut(app, setting.sender, known) : []
+    const results = known.length > 0 ? await carriedOut(request, known) : []
+    const isDry = isDryRun(request)
     const turns = new Turns(TARGETS_A_TURN)
     for (const [i, result] of results.entries()) {
-      const { meaning, answer } = known[i] as Known
+      const { event, answer } = known[i] as Known
       Object.assign(answer, { status: result.status, endings: result.endings })
-      logEvent(request, meaning, result)
+      if (!isDry) logEvent(request, event, result)
       await turns.spend(1 + result.changed.length)
+    }
+    if (isDry) {
+      const changed = results.flatMap((result) => result.changed.map(({ ending }) => ending))
+      return rehearsed(request, reply, { events: answers }, changed)
     }
     for (const { status, type, id, detail } of answers)
       if (status === 'ignored') {
         request.log.warn({ sender: setting.sender, event: id, type, detail }, 'event.ignored')
+        app.notices.eventTaken(type, status)
         await turns.spend()
       }
     reply.status(202)
@@ -60,26 +67,30 @@ export const events: FastifyPluginAsyncTypebox<{ config: Config }> = async (app,
 async function onceKnown(request: FastifyRequest): Promise<void> {
   const isSigned = request.headers['webhook-signature'] !== undefined
   if (request.headers.authorization !== undefined || !isSigned) return request.server.authenticate(request)
-  if (isBinary(request)) throw refused(request, 'no signature covers the headers of a binary event')
+  request.server.bounds.mayTry(request, (proof) => proof === 'signature')
+  if (isBinary(request)) throw await refused(request, 'no signature covers the headers of a binary event')
   const flaw = request.server.signatureFlaw(request.headers)
-  if (flaw !== undefined) throw refused(request, flaw)
+  if (flaw !== undefined) throw await refused(request, flaw)
 }
 
 async function onceSigned(request: FastifyRequest): Promise<void> {
   if (request.caller) return
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   const name = request.server.signerOf(request.headers, body)
-  if (name === undefined) throw refused(request, 'no known secret made this signature of this body')
+  if (name === undefined) throw await refused(request, 'no known secret made this signature of this body')
+  request.server.bounds.proved(request, 'signature')
   request.caller = { name, operator: false }
+  await request.server.bounds.count(request)
 }
 
-function refused(request: FastifyRequest, detail: string): Problem {
+function refused(request: FastifyRequest, detail: string): Promise<Problem> {
   request.log.warn({ why: detail }, 'event.refused')
-  return new Problem('unauthorized', detail, { headers: { 'www-authenticate': 'Bearer realm="curfew"' } })
+  const headers = { 'www-authenticate': 'Bearer realm="curfew"' }
+  return request.server.bounds.failed(request, new Problem('unauthorized', detail, { headers }))
 }
 
 interface Known {
-  meaning: EventMeaning
+  event: KnownEvent
   answer: Answered
 }
 
@@ -101,7 +112,7 @@ async function translateAll(raw: unknown[], setting: Setting) {
     } else {
       const { id, type } = translation.event
       const answer: Answered = { id, type, status: 'accepted', endings: [] }
-      known.push({ meaning: translation.event, answer })
+      known.push({ event: translation.event, answer })
       answers.push(answer)
       targets += translation.targets
     }
@@ -126,15 +137,10 @@ function mistaken(all: Mistake[]): Problem {
   )
 }
 
-async function carriedOut(
-  { ledger }: FastifyInstance,
-  sender: string,
-  known: Known[],
-): Promise<EventResult[]> {
-  const results = await ledger.events(
-    sender,
-    known.map(({ meaning }) => meaning),
-  )
+async function carriedOut(request: FastifyRequest, known: Known[]): Promise<EventResult[]> {
+  // What an event says of its own trace counts more than the header of the request that brings it.
+  const events = known.map(({ event }) => ({ ...event, traceparent: event.traceparent ?? traceFor(request) }))
+  const results = await stores(request).ledger.events(request.caller.name, events)
   if (Array.isArray(results)) return results
   throw new Problem(
     'in-progress',
@@ -145,9 +151,12 @@ async function carriedOut(
   )
 }
 
-function logEvent(request: FastifyRequest, { source, id, type, subject }: EventMeaning, result: EventResult) {
+function logEvent(request: FastifyRequest, event: KnownEvent, result: EventResult) {
+  const { source, id, type, subject, traceparent: own } = event
   const { status, endings, changed } = result
-  const about = { sender: request.caller.name, source, event: id, type, subject }
+  const traceparent = own ?? traceFor(request)
+  const about = { sender: request.caller.name, source, event: id, type, subject, traceparent }
   request.log.info({ ...about, endings }, `event.${status}`)
+  request.server.notices.eventTaken(type, status)
   for (const { ending, how } of changed) logStored(request, ending, `ending.${how}`)
 }

@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import type { Caller } from '../caller.ts'
 import { pathOf } from '../plugins/errors.ts'
 import { invalid } from '../problem.ts'
 import type { IdempotentRequest } from '../storage/endings/idempotency.ts'
+import { newTraceparent } from '../traceparent.ts'
 
 const LONGEST_WAIT_SECONDS = 30
 
@@ -27,4 +29,16 @@ export function preferredWait(request: FastifyRequest): number {
   const prefer = [request.headers.prefer ?? []].flat().join(',')
   const seconds = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(prefer)?.[1]
   return Math.min(Number(seconds ?? 0), LONGEST_WAIT_SECONDS)
+}
+
+/** The trace that whatever the request asks for belongs to: its own, or where it came with none a new one. */
+export function traceFor(request: FastifyRequest): string {
+  request.traceparent ??= newTraceparent()
+  return request.traceparent
+}
+
+/** Who asks, and in which trace. */
+export function callerOf(request: FastifyRequest): Caller {
+  const { name, operator } = request.caller
+  return { name, operator, traceparent: traceFor(request) }
 }

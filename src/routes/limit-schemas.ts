@@ -4,6 +4,7 @@ import { ProblemDocument } from '../problem.ts'
 import { Nullable } from '../schema-helpers.ts'
 import { LONGEST_LIMIT_MINUTES } from '../time-limits/rules.ts'
 import { Attempt, Ending, InForce, WarningView } from './ending-schemas.ts'
+import { orRehearsed } from './rehearsal.ts'
 import { closed, Limit } from './schemas.ts'
 
 const answers = { '4xx': ProblemDocument, '5xx': ProblemDocument }
@@ -34,7 +35,7 @@ export const RuleView = Type.Object({
   updatedAt: Type.String(),
 })
 export type RuleView = Static<typeof RuleView>
-export const ruleAnswer = { 200: RuleView, 201: RuleView, ...answers }
+export const ruleAnswer = { 200: orRehearsed(RuleView), 201: RuleView, ...answers }
 export const RulesQuery = closed({
   limit: Type.Optional(Limit),
   cursor: Type.Optional(Type.String({ pattern: RULE_ROOM, description: 'a nextCursor as it was given' })),
@@ -56,7 +57,7 @@ export const HoldView = Type.Object({
   liftedBy: Nullable(Type.String()),
 })
 export type HoldView = Static<typeof HoldView>
-export const holdAnswer = { 200: HoldView, ...answers }
+export const holdAnswer = { 200: orRehearsed(HoldView), ...answers }
 export const PageQuery = closed({
   limit: Type.Optional(Limit),
   cursor: Type.Optional(Type.String({ pattern: UUID, description: 'a nextCursor as it was given' })),

@@ -1,6 +1,7 @@
 import { type Static, type TProperties, Type } from 'typebox'
 import {
   EndingId,
+  FAILURES,
   Key,
   Metadata,
   Reason,
@@ -14,6 +15,9 @@ import {
   WarnMinutes,
 } from '../ending.ts'
 import { ProblemDocument } from '../problem.ts'
+import { OneOf } from '../schema-helpers.ts'
+import type { EndingFilter } from '../storage/endings/pages.ts'
+import { parseTime } from '../time.ts'
 import { Ending } from './ending-schemas.ts'
 
 /** Everything that is not named is refused. */
@@ -55,20 +59,52 @@ export const Limit = Type.String({
   description: `a whole number from 1 to ${LIMIT.most}, given once`,
 })
 
-export const ListQuery = closed({
+export const CallerName = Type.String({ pattern: '^[a-z][a-z0-9-]*$', description: "a caller's name" })
+
+/** What narrows a list of endings, and what is done to many at once. */
+export const filterFields = {
   state: Type.Optional(StateName),
+  failure: Type.Optional(OneOf(FAILURES)),
   reason: Type.Optional(Reason),
   session: Type.Optional(SessionId),
   room: Type.Optional(Room),
   key: Type.Optional(Key),
   subject: Type.Optional(RoomExternalId),
-  requestedBy: Type.Optional(Type.String({ pattern: '^[a-z][a-z0-9-]*$', description: "a caller's name" })),
+  requestedBy: Type.Optional(CallerName),
   dueBefore: Type.Optional(Time),
   dueAfter: Type.Optional(Time),
+  finishedBefore: Type.Optional(Time),
+  finishedAfter: Type.Optional(Time),
+}
+const Filter = Type.Object(filterFields)
+
+export const ListQuery = closed({
+  ...filterFields,
+  sort: Type.Optional(
+    Type.Unsafe<'dueAt'>({
+      type: 'string',
+      enum: ['dueAt'],
+      description: 'dueAt (what is pending, the earliest first), or absent: the newest first',
+    }),
+  ),
   limit: Type.Optional(Limit),
-  cursor: Type.Optional(Type.String({ pattern: UUID, description: 'a nextCursor as it was given' })),
+  cursor: Type.Optional(
+    Type.String({
+      pattern: `^(\\d{1,16}\\.)?${UUID.replace(/^\^|\$$/g, '')}$`,
+      description: 'a nextCursor as it was given',
+    }),
+  ),
 })
 export type ListQuery = Static<typeof ListQuery>
+
+/** As the ledger takes it: times are epoch ms. */
+export function endingFilter(filter: Static<typeof Filter>): EndingFilter {
+  const { dueBefore, dueAfter, finishedBefore, finishedAfter, ...same } = filter
+  const times = Object.entries({ dueBefore, dueAfter, finishedBefore, finishedAfter })
+    .filter((entry): entry is [string, string] => entry[1] !== undefined)
+    .map(([name, text]) => [name, parseTime(text) as number])
+  return { ...same, ...Object.fromEntries(times) }
+}
 
 const answers = { '4xx': ProblemDocument, '5xx': ProblemDocument }
 export const endingAnswer = { 200: Ending, 202: Ending, ...answers }

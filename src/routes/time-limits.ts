@@ -22,6 +22,7 @@ import {
   ruleAnswer,
   rulesAnswer,
 } from './limit-schemas.ts'
+import { DryRunQuery, isDryRun, rehearsed, stores } from './rehearsal.ts'
 import { LIMIT, Nothing } from './schemas.ts'
 
 /** Rules for how long sessions may last, and rooms that are kept closed. */
@@ -32,14 +33,15 @@ export const timeLimits: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'PUT',
     url: '/v1/time-limits/:room',
-    schema: { params: RuleParams, querystring: Nothing, body: RuleRequest, response: ruleAnswer },
+    schema: { params: RuleParams, querystring: DryRunQuery, body: RuleRequest, response: ruleAnswer },
     handler: async (request, reply) => {
       const { maxMinutes, warnMinutes } = request.body
       checkWarnings(maxMinutes, warnMinutes)
       const room = nameOf(request.params.room)
       const rule = { room, requestedBy: request.caller.name, maxMinutes, warnMinutes }
-      const change = await limits.upsertRule(rule, request.caller)
+      const change = await stores(request).limits.upsertRule(rule, request.caller)
       const { rule: row, created } = ruleOf(change.changed)
+      if (isDryRun(request)) return rehearsed(request, reply, ruleView(row), endingsOf(change))
       logRule(request, row, change, 'time_limit.set')
       reply.status(created ? 201 : 200)
       return ruleView(row)
@@ -71,10 +73,11 @@ export const timeLimits: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'DELETE',
     url: '/v1/time-limits/:room',
-    schema: { params: RuleParams, querystring: Nothing, response: ruleAnswer },
-    handler: async (request) => {
-      const change = await limits.deleteRule(nameOf(request.params.room), request.caller)
+    schema: { params: RuleParams, querystring: DryRunQuery, response: ruleAnswer },
+    handler: async (request, reply) => {
+      const change = await stores(request).limits.deleteRule(nameOf(request.params.room), request.caller)
       const { rule } = ruleOf(change.changed)
+      if (isDryRun(request)) return rehearsed(request, reply, ruleView(rule), endingsOf(change))
       logRule(request, rule, change, 'time_limit.removed')
       return ruleView(rule)
     },
@@ -95,10 +98,11 @@ export const timeLimits: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: 'DELETE',
     url: '/v1/holds/:id',
-    schema: { params: HoldParams, querystring: Nothing, response: holdAnswer },
-    handler: async (request) => {
-      const answer = await limits.liftHold(request.params.id, request.caller)
+    schema: { params: HoldParams, querystring: DryRunQuery, response: holdAnswer },
+    handler: async (request, reply) => {
+      const answer = await stores(request).limits.liftHold(request.params.id, request.caller)
       if ('obstacle' in answer) throw new Problem(answer.obstacle, HOLD_DETAILS[answer.obstacle])
+      if (isDryRun(request)) return rehearsed(request, reply, holdView(answer.hold), answer.takenBack)
       const { id, room, requested_by: requestedBy } = answer.hold
       request.log.info({ hold: id, room, requestedBy, by: request.caller.name }, 'hold.lifted')
       for (const ending of answer.takenBack) logStored(request, ending, 'ending.cancelled')
@@ -124,6 +128,8 @@ function ruleOf(changed: RuleChanged) {
   return changed
 }
 
+const endingsOf = ({ observed }: RuleChange) => observed.map(({ ending }) => ending)
+
 /** A warning that would come before the session has begun warns of nothing. */
 function checkWarnings(maxMinutes: number, warnMinutes: number[] = []): void {
   const mistakes = warnMinutes.flatMap((minutes, i) =>
@@ -145,7 +151,9 @@ function logRule(
   event: string,
 ): void {
   const { room, requested_by: requestedBy, max_minutes: maxMinutes } = rule
-  request.log.info({ room, requestedBy, maxMinutes, by: request.caller.name }, event)
+  const { traceparent } = request
+  const about = { room, requestedBy, maxMinutes, by: request.caller.name }
+  request.log.info(traceparent === undefined ? about : { ...about, traceparent }, event)
   for (const { ending, how } of observed) logStored(request, ending, `ending.${how}`)
   if (trouble !== undefined) request.log.warn({ err: trouble, room }, 'time_limit.to_be_continued')
 }

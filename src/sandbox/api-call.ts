@@ -37,7 +37,7 @@ export function apiCall(state: State, operation: Operation, handle: OperationHan
 }
 
 function refuse({ settings, rateLimit }: State, request: FastifyRequest, call: Call): Answer | undefined {
-  if (!isAuthentic(request.headers.authorization, settings.credentials)) return unauthenticated()
+  if (!isAuthentic(request.headers.authorization, settings)) return unauthenticated()
   const retryAt = rateLimit.take(call.at, settings.callsPerMinute)
   return retryAt === undefined ? undefined : tooManyAttempts(call.at, retryAt, settings.retryAfterAs)
 }

@@ -1,4 +1,5 @@
 import { FAULT_KINDS } from './faults.ts'
+import { FORMS } from './settings.ts'
 
 const text = { type: 'string', minLength: 1 }
 const nullableText = { type: ['string', 'null'] }
@@ -48,6 +49,7 @@ export const faultSchema = object(
 
 export const settingsSchema = object({
   credentials: object({ teamId: text, developerKey: text }),
+  forms: { type: 'array', items: { enum: FORMS }, uniqueItems: true },
   alreadyEndedStatus: { enum: [404, 409, 422] },
   retryAfterAs: { enum: ['seconds', 'date'] },
   callsPerMinute: count,

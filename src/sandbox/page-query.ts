@@ -37,6 +37,18 @@ export function parsePageQuery(
   }
 }
 
+/** The same, of the list of webhooks: it knows no filters. */
+export function parseWebhookPaging<T>(raw: Raw, find: (id: string) => T | undefined) {
+  const errors: FieldErrors = {}
+  const complain = (field: string, text: string) => {
+    errors[field] = [text]
+    return undefined
+  }
+  const after = pick(raw, 'after', find, () => complain('after', 'The selected after is invalid.'))
+  const paging = { ...parsePaging(raw, complain), after }
+  return Object.keys(errors).length > 0 ? { errors, paging } : { paging }
+}
+
 function parsePaging(raw: Raw, complain: (field: string, text: string) => undefined) {
   const limit = pick(raw, 'limit', wholeNumber(1, MAX_LIMIT), () =>
     complain('limit', `The limit must be between 1 and ${MAX_LIMIT}.`),

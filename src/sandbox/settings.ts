@@ -17,8 +17,14 @@ export interface WebhookSettings {
   newerNames: boolean
 }
 
+/** The three forms of authentication that are documented. */
+export const FORMS = ['basic', 'bearer', 'bearer-team'] as const
+export type Form = (typeof FORMS)[number]
+
 export interface Settings {
   credentials: Credentials
+  /** Which forms are taken: all that are documented, unless a team's account is said to know fewer. */
+  forms: Form[]
   /** What ending an ended session answers: the documents name 409 in one place only. */
   alreadyEndedStatus: 404 | 409 | 422
   retryAfterAs: 'seconds' | 'date'
@@ -34,6 +40,7 @@ export type SettingsChange = Partial<Omit<Settings, 'credentials' | 'webhooks'>>
 export function defaultSettings(): Settings {
   return {
     credentials: { teamId: 'sandbox-team', developerKey: 'sandbox-developer-key' },
+    forms: [...FORMS],
     alreadyEndedStatus: 409,
     retryAfterAs: 'seconds',
     callsPerMinute: 1000,

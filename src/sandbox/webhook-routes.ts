@@ -1,5 +1,6 @@
 import { type Answer, invalid, noContent, notFound, ok } from './answers.ts'
 import type { AddOperation, ApiRequest } from './api-call.ts'
+import { parseWebhookPaging } from './page-query.ts'
 import type { State } from './state.ts'
 import { webhookListItem, webhookView } from './views.ts'
 import { parseWebhookFields } from './webhook-fields.ts'
@@ -13,9 +14,14 @@ export function webhookRoutes({ webhooks }: State, add: AddOperation): void {
   add('PATCH', '/webhooks/:webhook', 'webhooks', onUpdate)
   add('DELETE', '/webhooks/:webhook', 'webhooks', onDelete)
 
-  function onList(): Answer {
-    const all = webhooks.all()
-    return ok({ data: all.map(webhookListItem), total_count: String(all.length) })
+  function onList({ query }: ApiRequest): Answer {
+    const { paging, errors } = parseWebhookPaging(query, (id) => webhooks.get(id))
+    if (errors) return invalid(errors)
+    const { limit, offset, order, after } = paging
+    const all = order === 'asc' ? webhooks.all() : webhooks.all().reverse()
+    const from = after ? all.indexOf(after) + 1 : 0
+    const page = all.slice(from + offset, from + offset + limit)
+    return ok({ data: page.map(webhookListItem), total_count: String(all.length) })
   }
 
   function onCreate({ body }: ApiRequest): Answer {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { PENDING } from './endings/pending.ts'
+import { giveTimeBack } from './pauses.ts'
 import type { ControlTable, Db, Trx } from './schema.ts'
 
 /** What stands in the way of every call, as it was when the last process wrote it down. */
@@ -22,6 +22,21 @@ export async function setControl(trx: Trx, control: ControlTable): Promise<void>
 }
 
 /**
+ * The one call that may ask whether refused credentials work again: whoever gets true makes it, and nobody else does
+ * before `until` (epoch ms).
+ */
+export async function takeProbe(trx: Trx, now: number, until: number): Promise<boolean> {
+  const taken = await trx
+    .updateTable('control')
+    .set({ until })
+    .where('name', '=', 'refusal')
+    .where('until', '<=', now)
+    .returning('name')
+    .executeTakeFirst()
+  return taken !== undefined
+}
+
+/**
  * The credentials work again. RETRY_FOR did not run while they did not: what was being retried when they were
  * refused gets that time back.
  */
@@ -32,23 +47,5 @@ export async function endRefusal(trx: Trx, now: number): Promise<void> {
     .returningAll()
     .executeTakeFirst()
   if (!refusal) return
-  await trx
-    .updateTable('endings')
-    .set({
-      retry_since: sql<number>`case when retry_since < ${refusal.since} then retry_since + ${now - refusal.since} else ${now} end`,
-    })
-    .where('state', '=', PENDING)
-    .where('retry_since', 'is not', null)
-    .execute()
-}
-
-/** When the end calls since `since` began (epoch ms, ascending): what the budget of a fresh process starts with. */
-export async function callsSince(db: Db, since: number): Promise<number[]> {
-  const rows = await db
-    .selectFrom('attempts')
-    .select('started_at')
-    .where('started_at', '>', since)
-    .orderBy('started_at')
-    .execute()
-  return rows.map((row) => row.started_at)
+  await giveTimeBack(trx, refusal.since, now)
 }

@@ -1,58 +1,58 @@
-import { EventEmitter } from 'node:events'
 import type { Caller } from '../caller.ts'
 import type { Clock } from '../clock.ts'
 import type { Instruction } from '../ending.ts'
-import type { EventMeaning } from '../events/meaning.ts'
-import { callsSince, endRefusal, loadControl, setControl } from './control.ts'
+import type { KnownEvent } from '../events/fold.ts'
+import { claimChore } from './chores.ts'
+import { endRefusal, loadControl, setControl, takeProbe } from './control.ts'
+import { attemptsOf, type Call } from './endings/attempts.ts'
 import { backlog } from './endings/backlog.ts'
 import { changesOf } from './endings/change-log.ts'
 import {
-  type Call,
   type ClaimOptions,
   claimEndings,
   clearClaims,
   firstDue,
   nextAttemptAt,
-  recordAttempt,
-  type Transition,
+  renewClaims,
 } from './endings/claims.ts'
 import {
-  claimConfirmation,
+  claimConfirmations,
   nextConfirmation,
   postponeConfirmation,
-  reopen,
+  reopenOrForget,
   sessionSeenOver,
 } from './endings/confirmations.ts'
-import {
-  attemptsOf,
-  cancelEnding,
-  findEnding,
-  finishedAmong,
-  type Move,
-  moveEnding,
-  type Obstacle,
-  retryEnding,
-} from './endings/endings.ts'
+import { findEnding, finishedAmong } from './endings/endings.ts'
+import { tellOfFinished } from './endings/finished-elsewhere.ts'
 import { hastenRetries } from './endings/hasten.ts'
 import { type IdempotentRequest, withIdempotency } from './endings/idempotency.ts'
+import { News, type WhatIsNew } from './endings/news.ts'
+import { cancelEnding, type Move, moveEnding, type Obstacle, retryEnding } from './endings/owner-changes.ts'
 import { type EndingFilter, type EndingPage, pageOfEndings } from './endings/pages.ts'
 import type { Stored } from './endings/replacements.ts'
-import { type Starter, Starts } from './endings/starts.ts'
-import { recordSuccesses } from './endings/successes.ts'
+import { type Starter, withStarts } from './endings/starts.ts'
+import { type Success, successes } from './endings/successes.ts'
+import { recordAttempt, type Transition } from './endings/transitions.ts'
+import { type Place, pageOfUpcoming, type UpcomingPage } from './endings/upcoming.ts'
 import { type Upsert, upsertEndings, upserts } from './endings/upserts.ts'
 import type { OpenDatabase } from './engine/database.ts'
-import { InProgressError, isUniqueViolation, translated } from './engine/errors.ts'
-import { type Batched, type CommitOptions, GroupCommit } from './engine/group-commit.ts'
+import { InProgressError, isUniqueViolation, onceMoreAfterDeadlock, translated } from './engine/errors.ts'
+import { type Batched, type CommitOptions, type Commits, GroupCommit } from './engine/group-commit.ts'
+import { Rehearsed } from './engine/rehearsed.ts'
+import type { Signals } from './engine/signals.ts'
 import { applyEvents, type EventResult } from './events/events.ts'
+import { tellOf } from './notifications/outbox.ts'
+import { endPause, isCalling, loadPauses, setPause } from './pauses.ts'
+import { Permits, preparePermits } from './permits.ts'
 import { PRUNING } from './prune.ts'
-import type { ControlTable, Db, EndingRow, Engine, Trx } from './schema.ts'
+import type { ControlTable, Db, EndingRow, Engine, PausesTable, PermitKind, Trx } from './schema.ts'
+import { countIn } from './statistics/counting.ts'
+import { type Point, pointsBetween, type Step } from './statistics/points.ts'
 
 // An attempt takes seconds at most where Digital Samba answers; whoever sent the events can wait for that.
 const WAIT_FOR_PROGRESS_MS = 5_000
-const LOOK_AGAIN_MS = 50
 // Somebody who replaces what he has just asked for waits for one call at most.
 const SOON_MS = 2_000
-const CHANGED = new Error('something has changed')
 
 const CLAIMS: Batched<{ limit: number; now: number; until: number; options: ClaimOptions }, EndingRow[]> = {
   run: async (trx, all) => {
@@ -61,7 +61,9 @@ const CLAIMS: Batched<{ limit: number; now: number; until: number; options: Clai
       claimed.push(await claimEndings(trx, limit, now, until, options))
     return claimed
   },
-  isOneStatement: (all) => all.length === 1,
+  isOneStatement: ([first, ...others]) =>
+    others.length === 0 && first?.options.turns === undefined && !first?.options.paused?.length,
+  isVolatile: true,
 }
 
 /** What became of a request to store or change an ending. */
@@ -69,31 +71,72 @@ export type Answer =
   | { ending: EndingRow; replayed?: boolean; replaced?: boolean; takenBack?: EndingRow[] }
   | { obstacle: Obstacle | 'idempotency-mismatch' }
 
+interface LedgerOptions {
+  /** when people are warned of an end that does not say so itself */
+  warnMinutes?: number[]
+  /** Whose endings are told of, by what is written into the outbox. */
+  told?: ReadonlySet<string>
+  /** Whatever it is asked to write it answers as it would, and writes nothing; nobody hears of it. */
+  isRehearsal?: boolean
+}
+
+// So that who replaces what is under way waits in a rehearsal as well, and is answered the same.
+const NO_PLACE: Starter = { reserve: () => undefined }
+
 /**
  * The ledger: every ending, who asked for it, and what was tried. Each method is one transaction, durable when it
  * resolves; trouble with the database itself rejects with StorageError.
  */
 export class Ledger {
   readonly clock: Clock
+  /** who is told of what has changed */
+  readonly news: News
   /** when people are warned of an end that does not say so itself */
   readonly warnMinutes: number[]
+  /** what other processes on the same ledger tell this one */
+  readonly signals: Signals
+  /** whether nothing of what is written stays */
+  readonly isRehearsal: boolean
   readonly #db: Db
+  readonly #writes: Db
+  readonly #leases: Db
   readonly #engine: Engine
-  readonly #commits: GroupCommit
+  readonly #commits: Commits
+  readonly #aside: Commits
+  readonly #deliveries: Db
   readonly #upserts: Batched<Upsert, Stored>
+  readonly #successes: Batched<Success, EndingRow | undefined>
   #starter: Starter | undefined
-  readonly #events = new EventEmitter().setMaxListeners(0)
 
   constructor(
-    { db, engine, clock, verify }: OpenDatabase,
-    { warnMinutes = [] }: { warnMinutes?: number[] } = {},
+    { db, writes, leases, deliveries, signals, engine, clock, verify, sync }: OpenDatabase,
+    { warnMinutes = [], told = new Set(), isRehearsal = false }: LedgerOptions = {},
   ) {
     this.warnMinutes = warnMinutes
+    this.signals = signals
+    this.isRehearsal = isRehearsal
     this.#db = db
+    this.#writes = writes
+    this.#leases = leases
+    this.#deliveries = deliveries
     this.#engine = engine
     this.clock = clock
-    this.#commits = new GroupCommit(db, verify)
+    this.news = new News(clock)
+    if (!isRehearsal) tellOfFinished(this.news, signals, clock)
+    this.#commits = isRehearsal ? new Rehearsed(db, verify) : new GroupCommit(writes, { verify, sync })
+    // SQLite has one connection, on which all share commits.
+    this.#aside = deliveries === writes ? this.#commits : new GroupCommit(deliveries)
+    if (isRehearsal) this.#starter = NO_PLACE
     this.#upserts = upserts(clock, warnMinutes)
+    this.#successes = successes((caller) => told.has(caller))
+    // What is rehearsed writes what it would, and goes through the same connections.
+    if (!isRehearsal) for (const each of new Set([db, writes])) tellOf(each, told)
+    if (!isRehearsal) countIn(writes)
+  }
+
+  /** Whether other processes may work on the same ledger. */
+  get isShared(): boolean {
+    return this.#engine === 'postgres'
   }
 
   /** From now on, what is due when it is stored may be begun at once: see `Starter`. */
@@ -106,20 +149,26 @@ export class Ledger {
    * waits a moment for it.
    */
   async store(instruction: Instruction, request?: IdempotentRequest): Promise<Answer> {
-    return this.#inProgressWaited(instruction.requestedBy, this.#starter ? SOON_MS : 0, async (starts) => {
-      const claimedUntil = starts.claimFor(instruction)
-      const upsert = { instruction, claimedUntil }
-      const answer = request
-        ? await this.write((trx, now) =>
-            withIdempotency(trx, request, now, async () =>
-              first(await upsertEndings(trx, [upsert], now, this.warnMinutes)),
-            ),
-          )
-        : await translated(this.#commits.add(this.#upserts, upsert))
-      if ('ending' in answer && !('replayed' in answer)) starts.begin(answer.ending)
-      if ('obstacle' in answer && answer.obstacle === 'in-progress') return undefined
-      return this.#announced(answer)
-    }).then((answer) => answer ?? { obstacle: 'in-progress' })
+    const answer = await this.news.whileInProgress(instruction.requestedBy, this.#starter ? SOON_MS : 0, () =>
+      withStarts(this.#starter, this.clock, async (starts) => {
+        const upsert = { instruction, claimedUntil: starts.claimFor(instruction) }
+        const stored = request
+          ? await this.#storeOnce(upsert, request)
+          : await translated(this.#commits.add(this.#upserts, upsert))
+        if ('obstacle' in stored) return stored.obstacle === 'in-progress' ? undefined : stored
+        if (!('replayed' in stored)) starts.begin(stored.ending)
+        return this.#announced(stored, 'replaced' in stored && stored.replaced ? undefined : 'stored')
+      }),
+    )
+    return answer ?? { obstacle: 'in-progress' }
+  }
+
+  #storeOnce(upsert: Upsert, request: IdempotentRequest) {
+    return this.write((trx, now) =>
+      withIdempotency(trx, request, now, async () =>
+        first(await upsertEndings(trx, [upsert], now, this.warnMinutes)),
+      ),
+    )
   }
 
   move(id: string, caller: Caller, to: Move, request?: IdempotentRequest): Promise<Answer> {
@@ -155,6 +204,11 @@ export class Ledger {
     return translated(pageOfEndings(this.#db, filter, limit))
   }
 
+  /** See `pageOfUpcoming`. */
+  upcoming(filter: EndingFilter, limit: number, behind?: Place): Promise<UpcomingPage> {
+    return translated(pageOfUpcoming(this.#db, filter, limit, behind))
+  }
+
   async list(filter: EndingFilter, limit: number): Promise<EndingRow[]> {
     return (await this.page(filter, limit)).endings
   }
@@ -166,7 +220,13 @@ export class Ledger {
   /** See `claimEndings`. */
   claim(limit: number, leaseMs: number, options: ClaimOptions = {}): Promise<EndingRow[]> {
     const now = this.clock.now()
-    return translated(this.#commits.add(CLAIMS, { limit, now, until: now + leaseMs, options }))
+    const claim = { limit, now, until: now + leaseMs, options }
+    return onceMoreAfterDeadlock(() => translated(this.#commits.add(CLAIMS, claim)))
+  }
+
+  /** See `renewClaims`. It has a connection of its own, so that it waits for no other write. */
+  renew(held: Array<Pick<EndingRow, 'id' | 'claim'>>, until: number): Promise<Set<string>> {
+    return translated(renewClaims(this.#leases, held, until))
   }
 
   /** What waits for another attempt is tried now. Returns how many endings that were. */
@@ -175,30 +235,30 @@ export class Ledger {
     let count = 0
     for (let isMore = true; isMore; ) {
       const { hastened, more } = await this.write((trx) => hastenRetries(trx, at))
-      if (hastened > 0) this.#events.emit('work', at)
+      if (hastened > 0) this.news.work(at)
       count += hastened
       isMore = more
     }
     return count
   }
 
-  firstDue() {
-    return translated(firstDue(this.#db, this.clock.now()))
+  firstDue(paused: string[] = []) {
+    return translated(firstDue(this.#db, this.clock.now(), paused))
   }
 
-  nextAttemptAt() {
-    return translated(nextAttemptAt(this.#db))
+  nextAttemptAt(paused: string[] = []) {
+    return translated(nextAttemptAt(this.#db, this.clock.now(), paused))
   }
 
   /** Writes down what an attempt came to: undefined where the report came too late to change the ending. */
   async record(claimed: EndingRow, calls: Call[], transition: Transition): Promise<EndingRow | undefined> {
     const isSuccess = transition.to === 'ended' && transition.outcome === 'ended'
     const ending = isSuccess
-      ? await translated(this.#commits.add(recordSuccesses, { claimed, calls, now: this.clock.now() }))
+      ? await translated(this.#commits.add(this.#successes, { claimed, calls, now: this.clock.now() }))
       : await this.write((trx, now) => recordAttempt(trx, claimed, calls, transition, now), {
           order: claimed.id,
         })
-    if (ending) this.announce(ending)
+    if (ending) this.news.announce(ending)
     return ending
   }
 
@@ -206,83 +266,52 @@ export class Ledger {
    * Carries out one sender's events in one transaction; what they change is changed together or not at all.
    * `in-progress` where an ending that they are about was being carried out all the while.
    */
-  async events(sender: string, events: EventMeaning[]): Promise<EventResult[] | { obstacle: 'in-progress' }> {
+  async events(sender: string, events: KnownEvent[]): Promise<EventResult[] | { obstacle: 'in-progress' }> {
     // Of several, a later one may take back what an earlier one asks for.
     const isAlone = events.length === 1
-    const results = await this.#inProgressWaited(sender, WAIT_FOR_PROGRESS_MS, async (starts) => {
-      const claimFor = isAlone ? (one: Instruction) => starts.claimFor(one) : undefined
-      const all = await this.write(
-        (trx, now) => applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes, claimFor),
-        { isLong: !isAlone },
-      ).catch(unlessInProgress)
-      for (const { ending } of all?.flatMap((result) => result.changed) ?? []) {
-        starts.begin(ending)
-        this.announce(ending)
-      }
-      return all
-    })
+    const results = await this.news.whileInProgress(sender, WAIT_FOR_PROGRESS_MS, () =>
+      withStarts(this.#starter, this.clock, async (starts) => {
+        const claimFor = isAlone ? (one: Instruction) => starts.claimFor(one) : undefined
+        const all = await this.write(
+          (trx, now) => applyEvents(trx, this.#engine, sender, events, now, this.warnMinutes, claimFor),
+          { isLong: !isAlone },
+        ).catch(unlessInProgress)
+        for (const { ending, how } of all?.flatMap((result) => result.changed) ?? []) {
+          starts.begin(ending)
+          this.news.announce(ending, how === 'accepted' ? 'stored' : undefined)
+        }
+        return all
+      }),
+    )
     return results ?? { obstacle: 'in-progress' }
-  }
-
-  /** Tries until it is done, for as long (ms) as an ending of that party that it is about is being carried out. */
-  async #inProgressWaited<T>(
-    party: string,
-    mostMs: number,
-    attempt: (starts: Starts) => Promise<T | undefined>,
-  ): Promise<T | undefined> {
-    const until = this.clock.now() + mostMs
-    for (;;) {
-      const starts = new Starts(this.#starter, this.clock)
-      // Before the attempt, so that what changes right after it is not missed.
-      let changed = false
-      const onChange = () => {
-        changed = true
-      }
-      this.#events.once(`changed:${party}`, onChange)
-      try {
-        const done = await attempt(starts)
-        if (done !== undefined) return done
-      } finally {
-        starts.giveBack()
-        this.#events.off(`changed:${party}`, onChange)
-      }
-      if (this.clock.now() >= until) return undefined
-      if (!changed) await this.#nextChange(party)
-    }
-  }
-
-  /** Resolves when an ending of that party is changed by this process, or in a moment: another replica's may be. */
-  async #nextChange(party: string): Promise<void> {
-    const over = new AbortController()
-    const onChange = () => over.abort(CHANGED)
-    this.#events.once(`changed:${party}`, onChange)
-    await this.clock.sleep(LOOK_AGAIN_MS, over.signal)
-    this.#events.off(`changed:${party}`, onChange)
   }
 
   /** `session` was seen not to be live. Returns the endings that are confirmed or over by it. */
   async sessionSeenOver(session: string): Promise<EndingRow[]> {
-    const changed = await this.write((trx, now) => sessionSeenOver(trx, session.toLowerCase(), now))
-    for (const ending of changed) this.announce(ending)
-    return changed
+    const { confirmed, finished } = await this.write((trx, now) =>
+      sessionSeenOver(trx, session.toLowerCase(), now),
+    )
+    for (const ending of confirmed) this.news.announce(ending, 'known')
+    for (const ending of finished) this.news.announce(ending)
+    return [...confirmed, ...finished]
   }
 
   nextConfirmation() {
     return translated(nextConfirmation(this.#db))
   }
 
-  claimConfirmation(leaseMs: number) {
-    return this.write((trx, now) => claimConfirmation(trx, now, now + leaseMs))
+  claimConfirmations(limit: number, leaseMs: number) {
+    return this.write((trx, now) => claimConfirmations(trx, limit, now, now + leaseMs), { isVolatile: true })
   }
 
   postponeConfirmation(id: string, at: number | null) {
     return this.write((trx) => postponeConfirmation(trx, id, at))
   }
 
-  /** See `reopen`: undefined where it is confirmed by now, or was reopened often enough. */
+  /** See `reopenOrForget`: undefined where it is confirmed by now, or was reopened often enough. */
   async reopen(seen: EndingRow): Promise<EndingRow | undefined> {
-    const ending = await this.write((trx, now) => reopen(trx, seen, now))
-    if (ending) this.announce(ending)
+    const ending = await this.write((trx, now) => reopenOrForget(trx, seen, now))
+    if (ending) this.news.announce(ending)
     return ending
   }
 
@@ -295,16 +324,57 @@ export class Ledger {
     return translated(loadControl(this.#db))
   }
 
-  setControl(control: ControlTable) {
-    return this.write((trx) => setControl(trx, control))
+  async setControl(control: ControlTable): Promise<void> {
+    await this.write((trx) => setControl(trx, control))
+    this.signals.send({ is: 'control' })
   }
 
-  endRefusal() {
-    return this.write((trx, now) => endRefusal(trx, now))
+  /** See `takeProbe`. */
+  takeProbe(until: number): Promise<boolean> {
+    return this.write((trx, now) => takeProbe(trx, now, until))
   }
 
-  callsSince(since: number) {
-    return translated(callsSince(this.#db, since))
+  async endRefusal(): Promise<void> {
+    await this.write((trx, now) => endRefusal(trx, now))
+    this.signals.send({ is: 'control' })
+  }
+
+  /** What operators have stopped. */
+  pauses(): Promise<PausesTable[]> {
+    return translated(loadPauses(this.#db))
+  }
+
+  /** See `setPause`. */
+  async pause(pause: Omit<PausesTable, 'since'>): Promise<PausesTable> {
+    const set = await this.write((trx, now) => setPause(trx, { ...pause, since: now }))
+    this.signals.send({ is: 'control' })
+    return set
+  }
+
+  /** See `endPause`. */
+  async resume(caller: string): Promise<PausesTable | undefined> {
+    const ended = await this.write((trx, now) => endPause(trx, caller, now))
+    this.signals.send({ is: 'control' })
+    return ended
+  }
+
+  /** See `isCalling`. */
+  isCalling(caller: string, windowMs: number): Promise<boolean> {
+    return translated(isCalling(this.#db, caller, this.clock.now(), windowMs))
+  }
+
+  /** The call budget that all processes on this ledger share: so many permits of each kind. */
+  async permits(counts: Record<PermitKind, number>): Promise<Permits> {
+    await this.write(async (trx, now) => {
+      for (const [kind, below] of Object.entries(counts) as Array<[PermitKind, number]>)
+        await preparePermits(trx, { kind, below }, now)
+    })
+    return new Permits(this.#writes, this.clock, counts)
+  }
+
+  /** Whether this process is the one that prunes, and when (epoch ms) it is time for that again. */
+  claimPruning(everyMs: number): Promise<{ claimed: boolean; nextAt: number }> {
+    return this.write((trx, now) => claimChore(trx, 'pruning', now, everyMs))
   }
 
   /**
@@ -333,15 +403,9 @@ export class Ledger {
     )
   }
 
-  /** Tells `listener` when (epoch ms) an ending that was stored or changed is to be looked at. Returns how to stop it. */
-  onWork(listener: (at: number) => void): () => void {
-    this.#events.on('work', listener)
-    return () => void this.#events.off('work', listener)
-  }
-
-  /** Tells `listener` of each ending that this process has seen finish. */
-  onFinished(listener: (ending: EndingRow) => void): void {
-    this.#events.on('finished', listener)
+  /** See `pointsBetween`. */
+  statistics(step: Step, from: number, to: number): Promise<Point[]> {
+    return translated(pointsBetween(this.#db, step, from, to))
   }
 
   /** Those of the endings that are over. */
@@ -358,38 +422,36 @@ export class Ledger {
     return this.#announced(await this.write(once, { order: id.toLowerCase() }))
   }
 
-  #announced(answer: Answer): Answer {
-    if ('ending' in answer)
-      for (const ending of [answer.ending, ...(answer.takenBack ?? [])]) this.announce(ending)
+  #announced(answer: Answer, what?: WhatIsNew): Answer {
+    if ('obstacle' in answer) return answer
+    this.news.announce(answer.ending, answer.replayed ? 'known' : what)
+    for (const ending of answer.takenBack ?? []) this.news.announce(ending)
     return answer
   }
 
-  /** Tells `listener` when (epoch ms) the next warning of an ending is due. Returns how to stop it. */
-  onWarning(listener: (at: number) => void): () => void {
-    this.#events.on('warning', listener)
-    return () => void this.#events.off('warning', listener)
-  }
-
-  /** Tells `listener` when (epoch ms) the session of an ending is to be looked up. Returns how to stop it. */
-  onUnconfirmed(listener: (at: number) => void): () => void {
-    this.#events.on('unconfirmed', listener)
-    return () => void this.#events.off('unconfirmed', listener)
-  }
-
-  /** Tells whoever waits for it that an ending was stored or changed. */
-  announce(ending: EndingRow): void {
-    this.#events.emit(`changed:${ending.requested_by}`)
-    if (ending.warn_at !== null) this.#events.emit('warning', ending.warn_at)
-    if (ending.confirm_at !== null) this.#events.emit('unconfirmed', ending.confirm_at)
-    if (ending.state === 'pending') {
-      // Whoever has claimed it carries it out.
-      if (ending.claimed_until === null) this.#events.emit('work', ending.next_attempt_at)
-    } else this.#events.emit('finished', ending)
+  /** For the parts of the ledger that have their own files. */
+  read<T>(work: (db: Db, now: number) => Promise<T>): Promise<T> {
+    return translated(work(this.#db, this.clock.now()))
   }
 
   /** One transaction, shared with what arrives at the same time; for the parts of the ledger that have their own files. */
   write<T>(work: (trx: Trx, now: number) => Promise<T>, options?: CommitOptions): Promise<T> {
     return translated(this.#commits.run((trx) => work(trx, this.clock.now()), options))
+  }
+
+  /** See `writeAside`. */
+  readAside<T>(work: (db: Db, now: number) => Promise<T>): Promise<T> {
+    return translated(work(this.#deliveries, this.clock.now()))
+  }
+
+  /** See `writeAside`. */
+  addAside<I, O>(work: Batched<I, O>, item: I): Promise<O> {
+    return translated(this.#aside.add(work, item))
+  }
+
+  /** The same beside all that ends sessions: on PostgreSQL neither waits for the other. */
+  writeAside<T>(work: (trx: Trx, now: number) => Promise<T>, options?: CommitOptions): Promise<T> {
+    return translated(this.#aside.run((trx) => work(trx, this.clock.now()), options))
   }
 }
 

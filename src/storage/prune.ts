@@ -19,6 +19,8 @@ export const PRUNING: ReadonlyArray<{ step: Step; atOnce: number }> = [
     pruneOld('sessions', 'seen_at'),
     pruneOld('holds', 'coalesce(lifted_at, until_at)'),
     pruneOld('warned_rooms', 'warned_at'),
+    pruneMinutes,
+    pruneHours,
   ].map((step) => ({ step, atOnce: PRUNED_AT_ONCE })),
 ]
 
@@ -79,4 +81,35 @@ function pruneOld(table: 'events' | 'subjects' | 'sessions' | 'holds' | 'warned_
     )
     return numAffectedRows ?? 0n
   }
+}
+
+// A day of minutes is what people look at, a week of them what they compare it with; of all before that, the hours tell.
+const MINUTES_KEPT_MS = 8 * 24 * 3_600_000
+
+function pruneMinutes(trx: Trx, _engine: Engine, before: number, now: number): Promise<bigint> {
+  return pruneStatistics(trx, 'minute', Math.max(before, now - MINUTES_KEPT_MS))
+}
+
+function pruneHours(trx: Trx, _engine: Engine, before: number): Promise<bigint> {
+  return pruneStatistics(trx, 'hour', before)
+}
+
+/** The oldest of them. */
+async function pruneStatistics(trx: Trx, step: 'minute' | 'hour', before: number): Promise<bigint> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('statistics')
+    .where(({ refTuple, selectFrom, eb }) =>
+      eb(
+        refTuple('step', 'at', 'source', 'name'),
+        'in',
+        selectFrom('statistics')
+          .select(['step', 'at', 'source', 'name'])
+          .where('step', '=', step)
+          .where('at', '<', before)
+          .limit(PRUNED_AT_ONCE)
+          .$asTuple('step', 'at', 'source', 'name'),
+      ),
+    )
+    .executeTakeFirst()
+  return numDeletedRows
 }

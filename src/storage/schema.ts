@@ -1,5 +1,6 @@
 import type { Kysely, Selectable, Transaction } from 'kysely'
 import type { Failure, Outcome, Result, State, TargetKind } from '../ending.ts'
+import type { NotificationState, NotificationType } from '../notification.ts'
 
 /** Times are epoch milliseconds; `urgent` is 0 or 1 because SQLite has no booleans; metadata is JSON text. */
 export interface EndingsTable {
@@ -44,6 +45,8 @@ export interface EndingsTable {
   /** What went wrong last, and when. */
   last_error: string | null
   last_error_at: number | null
+  /** W3C trace context of the request or event that asked for it; null for what nobody asked for by name. */
+  traceparent: string | null
 }
 
 /** What somebody changed of an ending, in the order of `seq`. */
@@ -87,6 +90,15 @@ export interface ControlTable {
   since: number
   until: number
   why: string
+}
+
+/** What operators have stopped, until they let it go on. */
+export interface PausesTable {
+  /** whose endings; '' for everything */
+  caller: string
+  paused_by: string
+  reason: string
+  since: number
 }
 
 /** One row for each event that had an effect or came too late for one: a repeat is answered from it. */
@@ -221,11 +233,85 @@ interface HoldsTable {
 }
 
 interface SweepsTable {
-  name: 'live'
+  name: 'live' | 'pruning'
   next_at: number
 }
 
+/** `call`: any call. `urgent`: those that only urgent endings may use. `other`, `sweep`: the parts for what is no end. */
+export type PermitKind = 'call' | 'urgent' | 'other' | 'sweep'
+
+interface PermitsTable {
+  kind: PermitKind
+  slot: number
+  free_at: number
+}
+
+/** What a caller's receiver is told of one transition of one of its endings, until it has said that it heard. */
+interface NotificationsTable {
+  /** the same at every try: a receiver knows a repeat by it */
+  id: string
+  ending_id: string
+  /** whose ending it is */
+  caller: string
+  type: NotificationType
+  state: NotificationState
+  /** the ending as the transition left it: an EndingRow, as JSON */
+  ending: string
+  created_at: number
+  /** how often it has been tried */
+  attempt: number
+  /** what `attempt` was when somebody had it tried again, so that the backoff is a short one then */
+  retry_base: number
+  next_attempt_at: number
+  finished_at: number | null
+  /** what the last try came to */
+  last_status: number | null
+  last_error: string | null
+}
+
+interface NotificationTriesTable {
+  notification_id: string
+  attempt: number
+  started_at: number
+  duration_ms: number
+  /** null where there was no answer */
+  status: number | null
+  /** null where it was told */
+  error: string | null
+  /** the beginning of what was answered */
+  answer: string
+}
+
+/** Which process tells a caller, and how its URL has been doing. */
+interface ReceiversTable {
+  caller: string
+  /** The process that tells it until then; nobody where that is null or past. */
+  holder: string | null
+  held_until: number | null
+  /** Since when every try has failed; null where the last one has not. */
+  failing_since: number | null
+  last_error: string | null
+  /** When the log said that it has been failing for a day. */
+  reported_at: number | null
+}
+
+/** How often something happened in a minute or an hour, as one process counted it: see storage/statistics/counting.ts. */
+interface StatisticsTable {
+  step: 'minute' | 'hour'
+  /** when the minute or hour began */
+  at: number
+  /** Which process: none of them waits for another's row. */
+  source: string
+  name: string
+  count: number
+}
+
 export interface Tables {
+  statistics: StatisticsTable
+  notifications: NotificationsTable
+  notification_tries: NotificationTriesTable
+  receivers: ReceiversTable
+  permits: PermitsTable
   endings: EndingsTable
   changes: ChangesTable
   events: EventsTable
@@ -233,6 +319,7 @@ export interface Tables {
   attempts: AttemptsTable
   idempotency_keys: IdempotencyKeysTable
   control: ControlTable
+  pauses: PausesTable
   time_limits: TimeLimitsTable
   sessions: SessionsTable
   session_limits: SessionLimitsTable
@@ -254,4 +341,7 @@ export type SessionLimitRow = Selectable<SessionLimitsTable>
 export type HoldRow = Selectable<HoldsTable>
 export type WarningRow = Selectable<WarningsTable>
 export type AttemptRow = Selectable<AttemptsTable>
+export type NotificationRow = Selectable<NotificationsTable>
+export type NotificationTryRow = Selectable<NotificationTriesTable>
+export type ReceiverRow = Selectable<ReceiversTable>
 export type Engine = 'sqlite' | 'postgres'

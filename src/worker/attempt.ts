@@ -13,7 +13,7 @@ import {
   WrongStateError,
 } from '../digital-samba/errors.ts'
 import type { Failure, Result } from '../ending.ts'
-import type { Call } from '../storage/endings/claims.ts'
+import type { Call } from '../storage/endings/attempts.ts'
 import { newId } from '../storage/engine/ids.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import type { SharedListing } from './listing.ts'
@@ -69,7 +69,7 @@ export async function attempt(ending: EndingRow, tools: AttemptTools): Promise<A
 }
 
 /** Which sessions are this ending's business. */
-async function resolve(ending: EndingRow, tools: AttemptTools): Promise<Found> {
+export async function resolve(ending: EndingRow, tools: AttemptTools): Promise<Found> {
   const { target_kind: kind, target_id: id } = ending
   if (kind === 'session') return { sessions: [id], leftAlone: [], isIncomplete: false }
   let isIncomplete = false

@@ -1,14 +1,15 @@
 import type { Logger } from 'pino'
-import { type Permit, RANK } from '../calls/budget.ts'
 import { type CallGate, CallsHeldError } from '../calls/gate.ts'
+import { type Permit, RANK } from '../calls/permits.ts'
 import type { Clock } from '../clock.ts'
 import type { DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
-import { logSeenOver } from '../ending-log.ts'
+import { logSeenOver, traceOf } from '../ending-log.ts'
 import { STILL_LIVE_AFTER_MS, type Unconfirmed } from '../storage/endings/confirmations.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow } from '../storage/schema.ts'
-import { Background, type Next } from './background.ts'
+import { Loop, type Next } from './loop.ts'
+import { logTrouble } from './trouble.ts'
 
 export interface ConfirmerOptions {
   ledger: Ledger
@@ -18,7 +19,8 @@ export interface ConfirmerOptions {
 }
 
 // Few: what is confirmed is over already, and nobody waits for it.
-const MOST_AT_ONCE = 4
+const MOST_AT_ONCE = 8
+const GATHER_MS = 200
 const LEASE_MS = 120_000
 const LONGEST_WAIT_MS = 3_600_000
 
@@ -29,58 +31,65 @@ const LONGEST_WAIT_MS = 3_600_000
 export class Confirmer {
   readonly #options: ConfirmerOptions
   readonly #clock: Clock
-  readonly #background: Background
+  readonly #loop: Loop
 
   constructor(options: ConfirmerOptions) {
     this.#options = options
     this.#clock = options.ledger.clock
-    const { log } = options
-    this.#background = new Background({
-      clock: this.#clock,
-      log,
-      name: 'confirmer',
-      mostAtOnce: MOST_AT_ONCE,
-    })
+    const onTrouble = logTrouble(options.log, 'confirmer')
+    this.#loop = new Loop({ clock: this.#clock, onTrouble, mostAtOnce: 1 })
   }
 
   start(): void {
-    this.#options.ledger.onUnconfirmed((at) => this.#background.wakeFor(at))
-    this.#background.start(() => this.#turn())
+    this.#options.ledger.news.onUnconfirmed((at) => this.#loop.wakeFor(at))
+    this.#loop.start(() => this.#turn())
   }
 
   /** Cuts look-ups short; whoever comes next does them. */
   stop(): Promise<void> {
-    return this.#background.stop()
+    return this.#loop.stop()
   }
 
   async #turn(): Promise<Next> {
     const { ledger, gate } = this.#options
     const next = await ledger.nextConfirmation()
     if (next === undefined || next > this.#clock.now()) return next
-    const permit = await gate.permit({ rank: RANK.confirmation, at: next }, this.#background.stopping)
-    try {
-      const found = await ledger.claimConfirmation(LEASE_MS)
-      if (found) this.#background.begin(this.#confirm(found, permit).finally(() => permit.giveBack()))
-      else permit.giveBack()
-    } catch (error) {
+    // One may leave, so there is a chance for the others; each waits for a permit of its own.
+    const permit = await gate.permit({ rank: RANK.confirmation, at: next }, this.#loop.stopping)
+    const found = await ledger.claimConfirmations(MOST_AT_ONCE, LEASE_MS).catch((error) => {
       permit.giveBack()
       throw error
-    }
-    return 'at once'
+    })
+    this.#loop.begin(this.#confirmAll(found, permit))
+    // What comes due within a moment is claimed together.
+    return found.length === MOST_AT_ONCE ? 'at once' : this.#clock.now() + GATHER_MS
   }
 
-  async #confirm({ ending, sessions }: Unconfirmed, first: Permit): Promise<void> {
+  async #confirmAll(all: Unconfirmed[], first: Permit): Promise<void> {
+    const done = await Promise.allSettled(
+      all.map((found, i) => this.#confirm(found, i === 0 ? first : undefined)),
+    )
+    first.giveBack()
+    const failed = done.find(({ status }) => status === 'rejected')
+    if (failed) throw (failed as PromiseRejectedResult).reason
+  }
+
+  async #confirm({ ending, sessions }: Unconfirmed, first: Permit | undefined): Promise<void> {
+    if (this.#options.gate.brake.isOn(ending.requested_by)) return this.#later(ending)
     const seen = new Set<LookupResult>()
     for (const [i, session] of sessions.entries())
-      seen.add(await this.#look(session, i === 0 ? first : undefined))
+      seen.add(await this.#look(session, { ...traceOf(ending), first: i === 0 ? first : undefined }))
     if (seen.has('live')) await this.#stillLive(ending)
     else if (seen.has('unknown')) await this.#later(ending)
   }
 
-  async #look(session: string, first: Permit | undefined): Promise<LookupResult> {
+  async #look(
+    session: string,
+    more: { first: Permit | undefined; traceparent?: string },
+  ): Promise<LookupResult> {
     const { digitalSamba, gate, ledger, log } = this.#options
-    const signal = this.#background.stopping
-    const context = gate.context(RANK.confirmation, signal, first ? { first } : {})
+    const signal = this.#loop.stopping
+    const context = gate.context(RANK.confirmation, signal, more)
     try {
       const { live } = await digitalSamba.session(session, context)
       if (live) return 'live'
@@ -99,7 +108,8 @@ export class Confirmer {
     const { ledger, log } = this.#options
     const believedUntil = (ending.finished_at ?? 0) + STILL_LIVE_AFTER_MS
     if (this.#clock.now() < believedUntil) return ledger.postponeConfirmation(ending.id, believedUntil)
-    const about = { ending: ending.id, requestedBy: ending.requested_by, reason: ending.reason }
+    const { id, requested_by: requestedBy, reason } = ending
+    const about = { ending: id, requestedBy, reason, ...traceOf(ending) }
     const reopened = await ledger.reopen(ending)
     if (reopened) log.warn({ ...about, reopened: reopened.reopened }, 'ending.reopened')
     else log.error({ ...about, reopened: ending.reopened }, 'ending.not_confirmed')

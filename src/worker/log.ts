@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
 import { fields } from '../ending-log.ts'
-import type { Call, Transition } from '../storage/endings/claims.ts'
+import { latenessMs } from '../lateness.ts'
+import type { Call } from '../storage/endings/attempts.ts'
+import type { Transition } from '../storage/endings/transitions.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import { formatTime } from '../time.ts'
 import type { AttemptReport } from './attempt.ts'
@@ -35,12 +37,9 @@ export function logAttempt(
     log.error({ ...about, failure: after.failure, why, ...spared(leftAlone) }, 'ending.failed')
 }
 
-// The first attempt could be made when it was asked for, or moved, even if the time that was asked for was past.
 function callFields(ending: EndingRow, call: Call) {
   const { session, status, duration_ms: durationMs, result, error } = call
-  const isFirst = ending.attempt === ending.retry_base
-  const callableAt = Math.max(ending.due_at, isFirst ? ending.next_attempt_at : ending.created_at)
-  return { session, status, durationMs, result, error, latenessMs: call.started_at - callableAt }
+  return { session, status, durationMs, result, error, latenessMs: latenessMs(ending, call.started_at) }
 }
 
 function levelOf({ result }: Call): 'info' | 'warn' {

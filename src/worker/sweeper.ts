@@ -1,14 +1,16 @@
 import type { Logger } from 'pino'
-import { RANK } from '../calls/budget.ts'
 import { type CallGate, CallsHeldError } from '../calls/gate.ts'
-import { type Clock, sleepUntil } from '../clock.ts'
+import { RANK } from '../calls/permits.ts'
+import type { Clock } from '../clock.ts'
 import { isStartKnown } from '../digital-samba/answers.ts'
 import type { CallContext, DigitalSamba } from '../digital-samba/client.ts'
 import { DigitalSambaError, NotFoundError } from '../digital-samba/errors.ts'
 import { roomId } from '../ending.ts'
+import { traceOf } from '../ending-log.ts'
 import type { Observed } from '../storage/time-limits/session-limits.ts'
 import type { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { formatTime } from '../time.ts'
+import { Loop } from './loop.ts'
 
 export interface SweeperOptions {
   limits: TimeLimitStore
@@ -36,51 +38,40 @@ export interface Started {
 export class Sweeper {
   readonly #options: SweeperOptions
   readonly #clock: Clock
-  readonly #stopping = new AbortController()
-  readonly #looking = new Set<Promise<void>>()
+  readonly #loop: Loop
   #isSweepRequested = false
-  #wake = new AbortController()
-  #loop: Promise<void> | undefined
+  #sweptAt: number | undefined
 
   constructor(options: SweeperOptions) {
     this.#options = options
     this.#clock = options.clock
+    const onTrouble = (error: unknown) => this.#trouble(error)
+    this.#loop = new Loop({ clock: this.#clock, onTrouble, lookAgainMs: options.everyMs })
+  }
+
+  /**
+   * When (epoch ms) this process last got to the end of a sweep, or found that there is something to sweep for; undefined
+   * where there is neither rule nor hold.
+   */
+  get sweptAt(): number | undefined {
+    return this.#sweptAt
   }
 
   start(): void {
-    this.#options.limits.onChange(() => this.#wake.abort())
-    this.#loop = this.#run()
+    this.#options.limits.onChange(() => this.#loop.wake())
+    this.#loop.start(() => this.#turn())
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort()
-    this.#wake.abort()
-    await this.#loop
-    await Promise.all(this.#looking)
+  stop(): Promise<void> {
+    return this.#loop.stop()
   }
 
   /** A session has begun. What cannot be looked up now is found by the next sweep. */
   observeStarted(started: Started): void {
-    if (this.#looking.size < MOST_LOOK_UPS) this.#begin(this.#lookAt(started))
+    if (this.#loop.running < MOST_LOOK_UPS) this.#loop.begin(this.#lookAt(started))
     else if (!this.#isSweepRequested) {
       this.#isSweepRequested = true
-      this.#begin(this.#options.limits.requestSweep())
-    }
-  }
-
-  #begin(work: Promise<void>): void {
-    const looking = work.catch((error) => this.#trouble(error)).finally(() => this.#looking.delete(looking))
-    this.#looking.add(looking)
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      this.#wake = new AbortController()
-      const until = await this.#turn().catch((error) => {
-        this.#trouble(error)
-        return this.#clock.now() + Math.min(this.#options.everyMs, 1000)
-      })
-      if (!this.#stopping.signal.aborted) await sleepUntil(this.#clock, until, this.#wake.signal)
+      this.#loop.begin(this.#options.limits.requestSweep())
     }
   }
 
@@ -90,7 +81,11 @@ export class Sweeper {
     // Of a session that begins from now on, this sweep may know nothing.
     this.#isSweepRequested = false
     this.#report(await limits.finishChanges())
-    if (!(await limits.isNeeded())) return this.#clock.now() + everyMs
+    if (!(await limits.isNeeded())) {
+      this.#sweptAt = undefined
+      return this.#clock.now() + everyMs
+    }
+    this.#sweptAt ??= this.#clock.now()
     const { claimed, nextAt } = await limits.claimSweep(everyMs)
     if (claimed) await this.#sweep()
     return nextAt
@@ -101,6 +96,7 @@ export class Sweeper {
     const { digitalSamba, limits } = this.#options
     for await (const page of digitalSamba.liveSessions(undefined, this.#context()))
       this.#report(await limits.observe(page.filter(isStartKnown)))
+    this.#sweptAt = this.#clock.now()
   }
 
   async #lookAt({ session, room }: Started): Promise<void> {
@@ -111,7 +107,7 @@ export class Sweeper {
   }
 
   #context(): CallContext {
-    return this.#options.gate.context(RANK.sweep, this.#stopping.signal)
+    return this.#options.gate.context(RANK.sweep, this.#loop.stopping)
   }
 
   #report(observed: Observed[]): void {
@@ -124,6 +120,7 @@ export class Sweeper {
         by: 'curfew',
         reason,
         key,
+        ...traceOf(ending),
       }
       this.#options.log.info({ ...about, dueAt: formatTime(due_at) }, `ending.${how}`)
     }
@@ -132,7 +129,7 @@ export class Sweeper {
   // Whatever went wrong, the next sweep begins anew.
   #trouble(error: unknown): void {
     const { log } = this.#options
-    if (this.#stopping.signal.aborted || error instanceof NotFoundError) return
+    if (error instanceof NotFoundError) return
     if (error instanceof CallsHeldError || error instanceof DigitalSambaError)
       log.warn({ err: error }, 'sweep.cut_short')
     else log.error({ err: error }, 'sweep.trouble')

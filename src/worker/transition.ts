@@ -1,5 +1,5 @@
-import { LONGEST_PAUSE_MS } from '../calls/budget.ts'
-import type { Transition } from '../storage/endings/claims.ts'
+import { LONGEST_PAUSE_MS } from '../calls/permits.ts'
+import type { Transition } from '../storage/endings/transitions.ts'
 import type { EndingRow } from '../storage/schema.ts'
 import type { Conclusion } from './attempt.ts'
 import { backoff } from './backoff.ts'

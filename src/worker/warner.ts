@@ -1,15 +1,17 @@
 import type { Logger } from 'pino'
-import { RANK } from '../calls/budget.ts'
-import type { CallGate } from '../calls/gate.ts'
+import { type CallGate, CallsHeldError } from '../calls/gate.ts'
+import { RANK } from '../calls/permits.ts'
 import { type Clock, sleepUntil } from '../clock.ts'
 import type { DigitalSamba } from '../digital-samba/client.ts'
+import { traceOf } from '../ending-log.ts'
 import type { Ledger } from '../storage/ledger.ts'
 import type { EndingRow, WarningRow } from '../storage/schema.ts'
 import type { TimeLimitStore } from '../storage/time-limits/time-limit-store.ts'
 import { type Warning, warningText } from '../time-limits/warnings.ts'
-import { Background, type Next } from './background.ts'
 import { ChatRooms, nobodyThere } from './chat-rooms.ts'
 import type { SharedListing } from './listing.ts'
+import { Loop, type Next } from './loop.ts'
+import { logTrouble } from './trouble.ts'
 
 export interface WarnerOptions {
   ledger: Ledger
@@ -34,25 +36,25 @@ const PATIENCE_MS = 30_000
 export class Warner {
   readonly #options: WarnerOptions
   readonly #clock: Clock
-  readonly #background: Background
+  readonly #loop: Loop
   readonly #rooms: ChatRooms
 
   constructor(options: WarnerOptions) {
     this.#options = options
     this.#clock = options.ledger.clock
-    const { log } = options
     this.#rooms = new ChatRooms({ ...options, clock: this.#clock })
-    this.#background = new Background({ clock: this.#clock, log, name: 'warner', mostAtOnce: MOST_AT_ONCE })
+    const onTrouble = logTrouble(options.log, 'warner')
+    this.#loop = new Loop({ clock: this.#clock, onTrouble, mostAtOnce: MOST_AT_ONCE })
   }
 
   start(): void {
-    this.#options.ledger.onWarning((at) => this.#background.wakeFor(at))
-    this.#background.start(() => this.#turn())
+    this.#options.ledger.news.onWarning((at) => this.#loop.wakeFor(at))
+    this.#loop.start(() => this.#turn())
   }
 
   /** Cuts messages short: what is marked is not sent again. */
   stop(): Promise<void> {
-    return this.#background.stop()
+    return this.#loop.stop()
   }
 
   async #turn(): Promise<Next> {
@@ -60,28 +62,30 @@ export class Warner {
     const next = await limits.nextWarning()
     if (next === undefined || next > this.#clock.now()) return next
     const marked = await limits.markWarning()
-    if (marked?.warning) this.#background.begin(this.#warn(marked.ending, marked.warning))
+    if (marked?.warning) this.#loop.begin(this.#warn(marked.ending, marked.warning))
     return 'at once'
   }
 
   async #warn(ending: EndingRow, warning: Warning): Promise<void> {
     const { limits, log } = this.#options
     const { minutes, toldMinutes } = warning
+    const about = { ending: ending.id, minutes, ...traceOf(ending) }
     const result = await this.#send(ending, warning).catch((error) => {
-      log.warn({ err: error, ending: ending.id, minutes }, 'warning.failed')
+      log.warn({ err: error, ...about }, 'warning.failed')
       return 'failed' as const
     })
     await limits.finishWarning(ending, warning, result)
-    if (result !== 'failed') log.info({ ending: ending.id, minutes, toldMinutes }, `warning.${result}`)
+    if (result !== 'failed') log.info({ ...about, toldMinutes }, `warning.${result}`)
   }
 
   async #send(ending: EndingRow, warning: Warning): Promise<WarningRow['result']> {
-    const { digitalSamba, limits, text } = this.#options
+    const { digitalSamba, gate, limits, text } = this.#options
+    if (gate.brake.isOn(ending.requested_by)) throw new CallsHeldError('paused by an operator')
     const first = await limits.inForce(ending)
     if (first && first.id !== ending.id && first.due_at < ending.due_at) return 'superseded'
     const done = new AbortController()
     const signal = this.#whileRight(ending, done.signal)
-    const context = this.#options.gate.context(RANK.warning, signal, { at: ending.due_at })
+    const context = gate.context(RANK.warning, signal, { at: ending.due_at, ...traceOf(ending) })
     let sent = false
     try {
       const rooms = await this.#rooms.of(ending, context)
@@ -103,6 +107,6 @@ export class Warner {
     const due = new AbortController()
     const until = Math.min(ending.due_at, this.#clock.now() + PATIENCE_MS)
     void sleepUntil(this.#clock, until, done).then(() => due.abort())
-    return AbortSignal.any([this.#background.stopping, due.signal])
+    return AbortSignal.any([this.#loop.stopping, due.signal])
   }
 }

@@ -1,197 +1,249 @@
-import type { Logger } from 'pino'
-import { type Permit, type Priority, RANK } from '../calls/budget.ts'
-import type { CallGate } from '../calls/gate.ts'
+import type { Permit } from '../calls/permits.ts'
 import { type Clock, sleepUntil } from '../clock.ts'
-import type { DigitalSamba } from '../digital-samba/client.ts'
-import { logSeenOver } from '../ending-log.ts'
+import type { ClaimOptions } from '../storage/endings/claims.ts'
 import type { Start, Starter } from '../storage/endings/starts.ts'
-import type { Ledger } from '../storage/ledger.ts'
-import type { EndingRow } from '../storage/schema.ts'
-import { type AttemptReport, attempt } from './attempt.ts'
-import type { SharedListing } from './listing.ts'
-import { logAttempt } from './log.ts'
-import { transitionFor } from './transition.ts'
+import { Turns } from '../storage/endings/turns.ts'
+import { type Claimed, Executor, type ExecutorOptions, priorityOf } from './executor.ts'
+import { LEASE_MS, Leases } from './leases.ts'
+import { Loop, type Next } from './loop.ts'
+import { Ready } from './ready.ts'
 
-export interface WorkerOptions {
-  ledger: Ledger
-  digitalSamba: DigitalSamba
-  gate: CallGate
-  listing: SharedListing
-  log: Logger
+export interface WorkerOptions extends Omit<ExecutorOptions, 'leases'> {
   maxConcurrent: number
-  /** ms */
-  retryForMs: number
-  /** for one call, ms */
-  callTimeoutMs: number
-  random?: () => number
 }
 
-// One attempt may make several calls and wait for budget before each; beyond this it is given back and begun anew.
-const LONGEST_ATTEMPT_MS = 120_000
-// A claim must outlast the attempt, the call that is on its way when it is cut short, and the writing down.
-const LEASE_MARGIN_MS = 30_000
-// Only a safety net: work that this process accepts wakes it, and so does the clock.
-const LOOK_AGAIN_MS = 10_000
-const AFTER_TROUBLE_MS = 1000
 // While every slot is taken: one whose attempt waits for the budget is an urgent ending's.
 const BLOCKED_LOOK_MS = 1000
-const TOO_LONG = new Error('too long')
-
-// Making an AbortSignal's own reason costs as much as a statement, for its stack is taken down.
-const WOKEN = new Error('woken')
+// What others are just taking is theirs in a moment.
+const CONTENDED_MS = 5
+// Of several processes that wait for the same due times, one is the first; the others look after it whether it has died.
+const YIELD_MS = 20
+// Others are told no more often than that there is more than this process can take.
+const TOLD_EVERY_MS = 1000
 const DONE = new Error('done')
-const CUT_SHORT = new Error('cut short')
 
 /**
- * Carries endings out: sleeps until the next is due, claims as many as there are slots and budget for, attempts them.
- * What is due when it is stored, it begins without looking for it.
+ * Carries endings out: sleeps until the next is due, claims as many as there are slots and budget for, and has each
+ * executed. What is due when it is stored, it begins without looking for it.
  */
 export class Worker implements Starter {
   readonly #options: WorkerOptions
   readonly #clock: Clock
-  readonly #random: () => number
+  readonly #loop: Loop
+  readonly #executor: Executor
+  readonly #leases: Leases
   /** Slots that are taken: by an attempt until its last call is over, or by what is about to be stored. */
-  readonly #running = new Set<Promise<void>>()
+  readonly #slots = new Set<Promise<void>>()
+  readonly #ready: Ready
+  readonly #turns = new Turns()
+  #toldAt = Number.NEGATIVE_INFINITY
+  /** Whether something was due after the last claim that got less than it could have. */
+  #wasDue = false
+  /** When the next was due, as far as was known when it slept (epoch ms). */
+  #expectedAt = Number.POSITIVE_INFINITY
+  /** Whether another process was faster the last time that something came due, and so is let go first. */
+  #yields = false
+  /** How many calls to ask for where none is at hand: more and more, as long as each was needed. */
+  #burst = 1
+  /** Called when there is room for the next claim. */
+  #onRoom: () => void = () => {}
   /** Attempts that are not written down yet. */
   readonly #unfinished = new Set<Promise<void>>()
-  /** How many of those wait for the call budget, and make no call meanwhile. */
-  #blocked = 0
-  /** Aborts when the worker is to begin nothing more. */
-  readonly #stopping = new AbortController()
-  /** What is running, each to be cut short by itself or with all others. */
-  readonly #cuts = new Set<AbortController>()
-  #isCutting = false
-  #wake = new AbortController()
-  /** Work for later than this (epoch ms) need not wake it: it is up by then. */
-  #sleepsUntil = Number.POSITIVE_INFINITY
-  #loop: Promise<void> | undefined
 
   constructor(options: WorkerOptions) {
     this.#options = options
     this.#clock = options.ledger.clock
-    this.#random = options.random ?? Math.random
+    this.#loop = new Loop({ clock: this.#clock, onTrouble: (error) => this.#trouble(error) })
+    this.#leases = new Leases(options.ledger, (error) => this.#trouble(error))
+    this.#executor = new Executor({ ...options, leases: this.#leases }, this.#loop.stopping, () =>
+      this.#onBlocked(),
+    )
+    this.#ready = new Ready(options.ledger, options.gate, this.#leases, options.maxConcurrent)
   }
 
   start(): void {
     const { ledger, gate } = this.#options
-    const stopListening = ledger.onWork((at) => {
+    ledger.news.onWork((at) => {
       gate.endsDueAt = Math.min(gate.endsDueAt, at)
-      if (at <= this.#clock.now() || at < this.#sleepsUntil) this.#wakeUp()
+      this.#loop.wakeFor(at)
+    })
+    ledger.signals.onSignal(({ is }) => {
+      if (is === 'work') this.#loop.wake()
     })
     ledger.startWith(this)
-    this.#loop = this.#run().finally(stopListening)
+    this.#leases.start()
+    this.#loop.start(() => this.#turn())
   }
 
   /** A slot and a call for what is due when it is stored; none where something else may be due before it. */
-  reserve(): Start | undefined {
-    const isIdle = this.#clock.now() < this.#sleepsUntil && Number.isFinite(this.#sleepsUntil)
-    if (!isIdle || this.#wake.signal.aborted || this.#stopping.signal.aborted) return undefined
-    if (this.#running.size >= this.#options.maxConcurrent) return undefined
+  reserve(caller: string): Start | undefined {
+    if (this.#options.gate.brake.isOn(caller)) return undefined
+    if (!this.#loop.isAsleep || this.#loop.stopping.aborted) return undefined
+    if (this.#slots.size >= this.#options.maxConcurrent) return undefined
     const [permit] = this.#options.gate.takeAtOnce(1)
     if (!permit) return undefined
     const free = this.#takeSlot()
     return {
-      claimedUntil: this.#clock.now() + this.#leaseMs,
-      begin: (ending) => this.#begin(ending, permit, ending.claimed_until as number, free),
+      claimedUntil: this.#clock.now() + LEASE_MS,
+      begin: (ending) => this.#begin({ ending, permit, lease: this.#leases.hold(ending) }, free),
       giveBack: () => {
         permit.giveBack()
         free()
         // It may have kept the loop from a slot.
-        this.#wakeUp()
+        this.#loop.wake()
       },
     }
   }
 
   /** Begins nothing more, lets what is running finish for `graceMs`, then cuts it short and gives it back. */
   async stop(graceMs: number): Promise<void> {
-    this.#stopping.abort(CUT_SHORT)
-    this.#wakeUp()
     // The loop may still be claiming; what it began before it saw the stop is waited for as well.
-    const finished = Promise.resolve(this.#loop)
-      .then(() => Promise.all(this.#running))
+    const finished = this.#loop
+      .stop()
+      .then(() => this.#giveBackReady())
+      .then(() => Promise.all(this.#slots))
       .then(() => Promise.all(this.#unfinished))
     const grace = new AbortController()
     const until = this.#clock.now() + graceMs
     await Promise.race([finished, sleepUntil(this.#clock, until, grace.signal)])
     grace.abort(DONE)
-    this.#isCutting = true
-    for (const cut of this.#cuts) cut.abort(CUT_SHORT)
+    this.#executor.cutShort()
     await finished
-  }
-
-  #wakeUp(): void {
-    if (!this.#wake.signal.aborted) this.#wake.abort(WOKEN)
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      try {
-        await this.#turn()
-      } catch (error) {
-        this.#options.log.error({ err: error }, 'worker.trouble')
-        await this.#clock.sleep(AFTER_TROUBLE_MS, this.#stopping.signal)
-      }
-    }
+    await this.#leases.stop()
   }
 
   /** One turn: a slot, budget, and the claim of what is due; where it has to wait for budget, it looks for whom first. */
-  async #turn(): Promise<void> {
+  async #turn(): Promise<Next> {
     const { ledger, gate, maxConcurrent } = this.#options
-    this.#wake = new AbortController()
-    if (this.#stopping.signal.aborted) return
     // After a refusal a single call asks whether the credentials work, so nothing else may be on its way.
-    const free = (gate.refused ? 1 : maxConcurrent) - this.#running.size
-    const atOnce = free > 0 ? gate.takeAtOnce(free) : []
-    if (atOnce.length > 0) {
-      const claimed = await this.#claim(atOnce)
-      // There may be more.
-      if (claimed === atOnce.length) gate.endsDueAt = this.#clock.now()
-      else await this.#sleep(await ledger.nextAttemptAt())
-      return
+    const free = (gate.refused ? 1 : maxConcurrent) - this.#slots.size
+    if (this.#readyMustWait) await this.#giveBackReady()
+    if (this.#yields) {
+      const next = await ledger.nextAttemptAt(gate.brake.callers)
+      if (next === undefined || next + YIELD_MS > this.#clock.now()) return this.#idleUntil(next)
     }
-    if (free + this.#blocked <= 0) return this.#untilFree()
-    const due = await ledger.firstDue()
-    if (!due) return this.#sleep(await ledger.nextAttemptAt())
+    const room = free + (this.#executor.blocked > 0 ? 0 : this.#ready.room)
+    const atOnce = room > 0 ? gate.takeAtOnce(room) : []
+    if (atOnce.length > 0) {
+      const wasExpected = this.#expectedAt <= this.#clock.now()
+      const claimed = await this.#claim(atOnce, free, {})
+      if (claimed === 0 && wasExpected) this.#wasSlower()
+      if (claimed < atOnce.length) return this.#nothingMore(await ledger.nextAttemptAt(gate.brake.callers))
+      // There may be more.
+      gate.endsDueAt = this.#clock.now()
+      return 'at once'
+    }
+    if (free + this.#executor.blocked <= 0) return this.#untilFree()
+    const due = await ledger.firstDue(gate.brake.callers)
+    if (!due) return this.#idleUntil(await ledger.nextAttemptAt(gate.brake.callers))
     gate.endsDueAt = this.#clock.now()
     // An urgent one takes the place of one that waits for the budget, which urgent ones need not wait for.
     if (free <= 0 && !due.urgent) return this.#untilFree()
-    const permits = await gate.enter(priorityOf(due), Math.max(free, 1), this.#wake.signal)
-    if (permits.length > 0) await this.#claim(permits)
+    const most = Math.min(Math.max(free, 1), this.#burst)
+    const permits = await gate.enter(priorityOf(due), most, this.#loop.woken)
+    if (permits.length === 0) return 'at once'
+    const turns = gate.isShort ? { turns: this.#turns } : {}
+    const claimed = await this.#claim(permits, permits.length, { ...turns, isProbe: gate.refused })
+    if (claimed > 0) return 'at once'
+    this.#wasSlower()
+    return this.#nothingMore(await ledger.nextAttemptAt(gate.brake.callers))
   }
 
-  async #untilFree(): Promise<void> {
-    const { signal } = this.#wake
-    const lookAgain = sleepUntil(this.#clock, this.#clock.now() + BLOCKED_LOOK_MS, signal)
-    await Promise.race([...this.#running, lookAgain])
-    this.#wakeUp()
+  /**
+   * Something may have come due since the claim: then it is claimed at once. Where it was not to be had twice, others have
+   * it, or have stopped all calls.
+   */
+  async #nothingMore(next: number | undefined): Promise<Next> {
+    const now = this.#clock.now()
+    if (this.#yields && next !== undefined && next + YIELD_MS > now) return this.#idleUntil(next)
+    const isDue = next !== undefined && next <= now
+    const wasDue = this.#wasDue
+    this.#wasDue = isDue
+    if (!isDue) return this.#idleUntil(next)
+    if (!wasDue) return 'at once'
+    await this.#options.gate.reload()
+    return this.#options.gate.isOpen ? now + CONTENDED_MS : 'at once'
   }
 
-  async #sleep(next: number | undefined): Promise<void> {
-    this.#options.gate.endsDueAt = next ?? Number.POSITIVE_INFINITY
-    const lookAgain = this.#clock.now() + LOOK_AGAIN_MS
-    this.#sleepsUntil = Math.min(next ?? lookAgain, lookAgain)
-    await sleepUntil(this.#clock, this.#sleepsUntil, this.#wake.signal)
-    this.#sleepsUntil = Number.POSITIVE_INFINITY
+  #wasSlower(): void {
+    this.#yields = this.#options.ledger.isShared
   }
 
-  get #leaseMs(): number {
-    return LONGEST_ATTEMPT_MS + this.#options.callTimeoutMs + LEASE_MARGIN_MS
+  #idleUntil(next: number | undefined): Next {
+    this.#expectedAt = next ?? Number.POSITIVE_INFINITY
+    this.#options.gate.endsDueAt = this.#expectedAt
+    return this.#yields && next !== undefined ? next + YIELD_MS : next
   }
 
-  /** Begins up to as many as there are permits, and returns how many they were. */
-  async #claim(permits: Permit[]): Promise<number> {
+  async #untilFree(): Promise<Next> {
+    const { woken } = this.#loop
+    this.#tellOthers()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onRoom = resolve
+    const lookAgain = sleepUntil(this.#clock, this.#clock.now() + BLOCKED_LOOK_MS, woken)
+    await Promise.race([promise, lookAgain])
+    this.#loop.wake()
+    return 'at once'
+  }
+
+  /** There may be more than this process can take. */
+  #tellOthers(): void {
+    const now = this.#clock.now()
+    if (Math.abs(now - this.#toldAt) < TOLD_EVERY_MS) return
+    this.#toldAt = now
+    this.#options.ledger.signals.send({ is: 'work' })
+  }
+
+  /** Slots that are free are for what is claimed already. */
+  #beginReady(): void {
+    while (this.#slots.size < this.#options.maxConcurrent && !this.#loop.stopping.aborted) {
+      const claimed = this.#ready.next()
+      if (!claimed) break
+      this.#begin(claimed, this.#takeSlot())
+    }
+  }
+
+  // Nobody may call now, or somebody needs the permits that these have to go on.
+  get #readyMustWait(): boolean {
+    return !this.#ready.isEmpty && (!this.#options.gate.isOpen || this.#executor.blocked > 0)
+  }
+
+  #onBlocked(): void {
+    if (!this.#ready.isEmpty) this.#loop.wake()
+  }
+
+  #giveBackReady(): Promise<void> {
+    return this.#ready.giveBack().catch((error) => this.#trouble(error))
+  }
+
+  /** Claims up to as many as there are permits and begins up to `free` of them. Returns how many it has claimed. */
+  async #claim(
+    permits: Permit[],
+    free: number,
+    how: Pick<ClaimOptions, 'turns' | 'isProbe'>,
+  ): Promise<number> {
+    const { ledger, gate } = this.#options
     const unused = new Set(permits)
     try {
-      const leaseMs = this.#leaseMs
       const urgentOnly = permits.some(({ forUrgentOnly }) => forUrgentOnly)
-      const { ledger, gate } = this.#options
-      const which = { urgentOnly, retriesLast: gate.isTroubled }
-      const claimed = await ledger.claim(permits.length, leaseMs, which)
+      const paused = gate.brake.callers
+      const which = { urgentOnly, retriesLast: gate.isTroubled, paused, ...how }
+      const claimed = await ledger.claim(permits.length, LEASE_MS, which)
       for (const [index, ending] of claimed.entries()) {
         const permit = permits[index] as Permit
         unused.delete(permit)
-        this.#begin(ending, permit, this.#clock.now() + leaseMs, this.#takeSlot())
+        const one = { ending, permit, lease: this.#leases.hold(ending) }
+        if (index < free) this.#begin(one, this.#takeSlot())
+        else this.#ready.add(one)
       }
+      this.#beginReady()
+      if (claimed.length > 0) {
+        this.#yields = false
+        // It has come: that the next claim gets nothing says nothing of the others.
+        this.#expectedAt = Number.POSITIVE_INFINITY
+      }
+      this.#burst =
+        claimed.length < permits.length ? 1 : Math.min(this.#burst * 2, this.#options.maxConcurrent)
       return claimed.length
     } finally {
       for (const permit of unused) permit.giveBack()
@@ -201,118 +253,35 @@ export class Worker implements Starter {
   /** Returns how to free it, once or again. */
   #takeSlot(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#running.add(promise)
+    this.#slots.add(promise)
     return () => {
-      this.#running.delete(promise)
+      if (!this.#slots.delete(promise)) return
       resolve()
+      this.#beginReady()
+      if (this.#readyMustWait) this.#loop.wake()
+      if (this.#ready.isLow) this.#onRoom()
     }
   }
 
-  #begin(ending: EndingRow, permit: Permit, leaseUntil: number, free: () => void): void {
-    const work = this.#carryOut(ending, permit, leaseUntil, free)
-      .catch((error) => this.#options.log.error({ err: error, ending: ending.id }, 'worker.trouble'))
+  #begin(claimed: Claimed, free: () => void): void {
+    const beganAt = performance.now()
+    const onCallsOver = () => {
+      this.#ready.took(performance.now() - beganAt)
+      free()
+    }
+    const work = this.#executor
+      .run(claimed, onCallsOver)
+      .catch((error) => this.#trouble(error, claimed.ending.id))
       .finally(() => {
-        permit.giveBack()
+        claimed.permit.giveBack()
+        this.#leases.letGo(claimed.lease)
         free()
         this.#unfinished.delete(work)
       })
     this.#unfinished.add(work)
   }
 
-  async #carryOut(ending: EndingRow, permit: Permit, leaseUntil: number, free: () => void): Promise<void> {
-    const done = new AbortController()
-    const cut = new AbortController()
-    const progress = { isWaiting: false }
-    const beganAt = this.#clock.now()
-    this.#cuts.add(cut)
-    if (this.#isCutting) cut.abort(CUT_SHORT)
-    void sleepUntil(this.#clock, beganAt + LONGEST_ATTEMPT_MS, done.signal).then(() =>
-      // One that waits for the budget is given back as it is: nothing has failed.
-      done.signal.aborted ? undefined : cut.abort(progress.isWaiting ? CUT_SHORT : TOO_LONG),
-    )
-    try {
-      const report = tooLong(await this.#attempt(ending, permit, cut.signal, progress), cut.signal)
-      // No more calls: what is left is for the ledger, which keeps up or keeps everything else back as well.
-      permit.giveBack()
-      free()
-      if (report.defect !== undefined)
-        this.#options.log.error({ err: report.defect, ending: ending.id }, 'worker.trouble')
-      await this.#record(ending, report, beganAt, leaseUntil, cut.signal)
-      await this.#completeOtherEndings(report)
-    } finally {
-      this.#cuts.delete(cut)
-      done.abort(DONE)
-    }
+  #trouble(error: unknown, ending?: string): void {
+    this.#options.log.error(ending === undefined ? { err: error } : { err: error, ending }, 'worker.trouble')
   }
-
-  #attempt(
-    ending: EndingRow,
-    first: Permit,
-    signal: AbortSignal,
-    progress: { isWaiting: boolean },
-  ): Promise<AttemptReport> {
-    const { digitalSamba, gate, listing } = this.#options
-    let held: Permit | undefined = first
-    const next = async () => {
-      progress.isWaiting = true
-      this.#blocked += 1
-      try {
-        return await gate.permit(priorityOf(ending), AbortSignal.any([signal, this.#stopping.signal]))
-      } finally {
-        this.#blocked -= 1
-        progress.isWaiting = false
-      }
-    }
-    const admit = async () => {
-      const permit = held ?? (await next())
-      held = undefined
-      permit.spend()
-    }
-    const context = { signal, admit, onCall: gate.observe.bind(gate) }
-    return attempt(ending, { digitalSamba, listing, context })
-  }
-
-  /** A session that was seen to be over already is over for whoever else was to end it. */
-  async #completeOtherEndings({ calls }: AttemptReport): Promise<void> {
-    const { ledger, log } = this.#options
-    const over = calls.filter(({ result }) => result === 'already_ended')
-    for (const session of new Set(over.map((call) => call.session)))
-      logSeenOver(log, session, await ledger.sessionSeenOver(session), 'look-up')
-  }
-
-  /** Writes the report down, and keeps trying while the claim holds: a result that is lost is a call made twice. */
-  async #record(
-    ending: EndingRow,
-    report: AttemptReport,
-    beganAt: number,
-    leaseUntil: number,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { ledger, gate, log, retryForMs } = this.#options
-    // What failed before Digital Samba answered again is tried at once, as all that waited is.
-    const isFirst = gate.recoveredSince(beganAt)
-    const about = { now: this.#clock.now(), retryForMs, random: this.#random(), isFirst }
-    const transition = transitionFor(ending, report.conclusion, about)
-    for (;;) {
-      try {
-        const after = await ledger.record(ending, report.calls, transition)
-        return logAttempt(log, ending, report, transition, after)
-      } catch (error) {
-        log.error({ err: error, ending: ending.id }, 'ending.not_recorded')
-        if (this.#isCutting || this.#clock.now() + AFTER_TROUBLE_MS > leaseUntil) throw error
-        await this.#clock.sleep(AFTER_TROUBLE_MS, signal)
-      }
-    }
-  }
-}
-
-function priorityOf(ending: EndingRow): Priority {
-  return { rank: ending.urgent ? RANK.urgent : RANK.ending, at: ending.due_at }
-}
-
-/** What was cut off in the middle of a call has failed, and waits like all that fails. */
-function tooLong(report: AttemptReport, { reason }: AbortSignal): AttemptReport {
-  if (reason !== TOO_LONG || report.conclusion.kind !== 'released') return report
-  const why = `not done within ${LONGEST_ATTEMPT_MS / 1000} s`
-  return { ...report, conclusion: { kind: 'retry', why, retryAfterMs: undefined } }
 }

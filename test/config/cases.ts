@@ -17,8 +17,17 @@ export const REQUIRED = {
   API_KEYS: `booking:${KEY}`,
 } as const
 
+export function readKey(name: string, key: string) {
+  return { ...apiKey(name, key), readOnly: true as const }
+}
+
 export function apiKey(name: string, key: string, operator = false) {
   return { name, operator, digest: createHash('sha256').update(key).digest() }
+}
+
+/** What a variable cannot be set without, where that is more than what is required. */
+export const BESIDE: { [name in Name]?: Env } = {
+  NOTIFY_URLS: { NOTIFY_SECRETS: `booking:whsec_${'A+/9'.repeat(8)}` },
 }
 
 /** What Curfew does where nothing but what is required is set. */
@@ -33,7 +42,9 @@ export const DEFAULTS: Config = {
   },
   databaseUrl: 'file:./data/curfew.db',
   keys: [apiKey('booking', KEY)],
+  requestsPerMinute: 6000,
   eventSecrets: [],
+  receivers: [],
   webhookSecret: undefined,
   bookingGraceMs: 0,
   maxTargetsPerEvent: 200,
@@ -43,6 +54,8 @@ export const DEFAULTS: Config = {
   maxConcurrentCalls: 10,
   retryForMs: 21_600_000,
   shutdownGraceMs: 10_000,
+  drainDelayMs: 0,
+  databaseWaitMs: 30_000,
   retentionDays: 90,
   sweepIntervalMs: 30_000,
   defaultLimitMinutes: undefined,

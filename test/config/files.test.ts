@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Config } from '../../src/config/config.ts'
 import { SECRETS } from '../../src/config/environment.ts'
 import { unknownInDotEnv } from '../../src/config/sources.ts'
-import { apiKey, DEFAULTS, type Env, problems, REQUIRED, read, refused } from './cases.ts'
+import { apiKey, BESIDE, DEFAULTS, type Env, problems, REQUIRED, read, readKey, refused } from './cases.ts'
 
 const KEY = 'sEcReT-key-0123456789-abcdef'
 const SECRET = `whsec_${'sEcReT0123456789+/AB'.padEnd(32, 'x')}`
@@ -27,17 +27,38 @@ const IN_FILES: Record<(typeof SECRETS)[number], { good: string; config: Partial
     config: { eventSecrets: [{ name: 'sender', secret: SECRET }] },
     bad: SECRET,
   },
+  NOTIFY_URLS: {
+    good: 'booking:https://booking.example.org/sEcReT',
+    config: {
+      receivers: [
+        {
+          caller: 'booking',
+          url: 'https://booking.example.org/sEcReT',
+          secrets: [`whsec_${'A+/9'.repeat(8)}`],
+        },
+      ],
+    },
+    bad: 'booking: https://booking.example.org/sEcReT',
+  },
+  NOTIFY_SECRETS: { good: `booking:${SECRET}`, config: {}, bad: SECRET },
   DIGITAL_SAMBA_WEBHOOK_SECRET: { good: KEY, config: { webhookSecret: KEY }, bad: 'sEcReT too' },
   OPERATOR_KEYS: {
     good: `ops:${KEY}`,
     config: { keys: [...DEFAULTS.keys, apiKey('ops', KEY, true)] },
     bad: `ops: ${KEY}`,
   },
+  READ_KEYS: {
+    good: `desk:${KEY}`,
+    config: { keys: [...DEFAULTS.keys, readKey('desk', KEY)] },
+    bad: `desk: ${KEY}`,
+  },
 }
 
 /** All that is required but for one, so that a file may give it. */
-const without = (name: string): Env =>
-  Object.fromEntries(Object.entries(REQUIRED).filter(([other]) => other !== name))
+const without = (name: string): Env => ({
+  ...Object.fromEntries(Object.entries(REQUIRED).filter(([other]) => other !== name)),
+  ...BESIDE[name as keyof typeof BESIDE],
+})
 
 for (const [name, { good, config, bad }] of Object.entries(IN_FILES)) {
   const inFile = (file: string): Env => ({ ...without(name), [`${name}_FILE`]: file })

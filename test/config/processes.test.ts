@@ -108,7 +108,12 @@ for (const LOG_FORMAT of ['json', 'pretty'])
     const folder = t.testdir({})
     const start = (password: string) =>
       run(
-        { ...OFFLINE, LOG_FORMAT, DATABASE_URL: `postgres://curfew:${password}@127.0.0.1:1/curfew` },
+        {
+          ...OFFLINE,
+          LOG_FORMAT,
+          DATABASE_WAIT: '0s',
+          DATABASE_URL: `postgres://curfew:${password}@127.0.0.1:1/curfew`,
+        },
         folder,
       )
     // Each starts a Node, which takes longer than all it does; so they do it at once.

@@ -98,7 +98,7 @@ t.test('a PostgreSQL that is not as the configuration says', async (t) => {
     [other((url) => Object.assign(url, { port: String(1) })), 'refuses the connection'],
   ] as const
   for (const [DATABASE_URL, wanted] of wrong) {
-    const said = await refusal(t, { DATABASE_URL })
+    const said = await refusal(t, { DATABASE_URL, DATABASE_WAIT: '0s' })
     t.match(said, /^curfew: cannot start: DATABASE_URL: /)
     t.match(said, wanted)
     t.notMatch(said, 'curfew:curfew')

@@ -1,7 +1,7 @@
 import type { Name } from './cases.ts'
 
 const KEYS_WANTED =
-  'a list such as booking:KEY,billing:KEY, where a name is lower-case letters, digits and -, and a KEY 24 or more of A-Z a-z 0-9 _ -'
+  'a list such as booking:KEY,billing:KEY, where a name is lower-case letters, digits and -, and a KEY 24 or more of A-Z a-z 0-9 _ -, or sha256: and the 64 hex digits of its SHA-256'
 
 /**
  * What has to be refused, and what the line then says would have been right. The names of callers, the hosts and the
@@ -68,6 +68,14 @@ export const BAD: { [name in Name]?: { wanted: string; values: string[] } } = {
     wanted: KEYS_WANTED,
     values: keyLists('operator'),
   },
+  READ_KEYS: {
+    wanted: KEYS_WANTED,
+    values: keyLists('reader'),
+  },
+  REQUESTS_PER_MINUTE: {
+    wanted: 'a whole number from 1 to 10000000',
+    values: ['0', '10000001', '-1', '6000/min', '0.5', 'unlimited', '6e3'],
+  },
   CALL_TIMEOUT_MS: {
     wanted: 'a whole number from 100 to 60000',
     values: ['99', '60001', '0', '-5000', '5s', '250.5', '5000ms', '5,000'],
@@ -95,6 +103,25 @@ export const BAD: { [name in Name]?: { wanted: string; values: string[] } } = {
       'a list such as billing:whsec_SECRET, where a name is lower-case letters, digits and -, and a SECRET at least 24 bytes in base64',
     values: secretLists(),
   },
+  NOTIFY_URLS: {
+    wanted:
+      'a list such as booking:https://booking.internal/curfew, where a name is lower-case letters, digits and -, without spaces',
+    values: [
+      'https://sEcReT.example.org/curfew',
+      'caller:',
+      'caller:ftp://sEcReT.example.org',
+      'caller:sEcReT.example.org',
+      'Caller:https://sEcReT.example.org',
+      'caller: https://sEcReT.example.org',
+      'caller:https://sEcReT.example.org other:https://sEcReT.example.org',
+    ],
+  },
+  NOTIFY_SECRETS: {
+    wanted:
+      'a list such as billing:whsec_SECRET, where a name is lower-case letters, digits and -, and a SECRET at least 24 bytes in base64',
+    values: secretLists(),
+  },
+  NOTIFY_ALLOW_HTTP: { wanted: 'one of true, false', values: ['TRUE', 'yes', '1', 'on', 'true '] },
   MAX_TARGETS_PER_EVENT: { wanted: 'a whole number from 1 to 10000', values: ['0', '10001', '-1', 'all'] },
   MAX_TARGETS_PER_REQUEST: {
     wanted: 'a whole number from 1 to 100000',
@@ -102,6 +129,8 @@ export const BAD: { [name in Name]?: { wanted: string; values: string[] } } = {
   },
   BOOKING_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   RETRY_FOR: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
+  DATABASE_WAIT: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
+  DRAIN_DELAY: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   SHUTDOWN_GRACE: { wanted: 'a duration such as 250ms, 5s, 10m or 6h', values: durations() },
   WARN_MINUTES: {
     wanted: 'up to ten numbers of minutes such as 10,2',
@@ -176,5 +205,12 @@ function keyLists(name: string): string[] {
     `${name}:${key}+/=`,
     `${name}:${key}é`,
     `"${name}:${key}"`,
+    `${name}:sha256:${'ab'.repeat(32)}0`,
+    `${name}:sha256:${'ab'.repeat(31)}`,
+    `${name}:sha256:${'xy'.repeat(32)}`,
+    `${name}:SHA256:${'ab'.repeat(32)}`,
+    `${name}:sha512:${'ab'.repeat(64)}`,
+    `${name}:sha256:${key}`,
+    `sha256:${'ab'.repeat(32)}`,
   ]
 }

@@ -1,8 +1,9 @@
 import t from 'tap'
 import type { Config } from '../../src/config/config.ts'
 import { Environment } from '../../src/config/environment.ts'
+import { hashedForm } from '../../src/config/keys.ts'
 import { readConfig } from '../../src/plugins/environment.ts'
-import { apiKey, DEFAULTS, type Name, NOWHERE, problems, REQUIRED, read } from './cases.ts'
+import { apiKey, BESIDE, DEFAULTS, type Name, NOWHERE, problems, REQUIRED, read, readKey } from './cases.ts'
 import { BAD } from './values.ts'
 
 const NAMES = Object.keys(Environment.properties) as Name[]
@@ -56,6 +57,8 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
   API_KEYS: [
     [`a:${SHORTEST}`, { keys: [apiKey('a', SHORTEST)] }],
     [`a-1:${SHORTEST},b2:${OTHER}`, { keys: [apiKey('a-1', SHORTEST), apiKey('b2', OTHER)] }],
+    [`a:${hashedForm(OTHER)}`, { keys: [apiKey('a', OTHER)] }],
+    [`a:${hashedForm(OTHER).toUpperCase().replace('SHA', 'sha')}`, { keys: [apiKey('a', OTHER)] }],
     [`a:${'k'.repeat(4096)}`, { keys: [apiKey('a', 'k'.repeat(4096))] }],
   ],
   OPERATOR_KEYS: [
@@ -65,6 +68,14 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
       { keys: [...DEFAULTS.keys, apiKey('ops', SHORTEST, true), apiKey('more', OTHER, true)] },
     ],
   ],
+  READ_KEYS: [
+    [`desk:${SHORTEST}`, { keys: [...DEFAULTS.keys, readKey('desk', SHORTEST)] }],
+    [`desk:${hashedForm(OTHER)}`, { keys: [...DEFAULTS.keys, readKey('desk', OTHER)] }],
+  ],
+  REQUESTS_PER_MINUTE: [1, 600, 10_000_000].map((requestsPerMinute) => [
+    `${requestsPerMinute}`,
+    { requestsPerMinute },
+  ]),
   EVENT_SECRETS: [
     [`a:${SECRET}`, { eventSecrets: [{ name: 'a', secret: SECRET }] }],
     [
@@ -77,6 +88,16 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
       },
     ],
   ],
+  NOTIFY_URLS: [
+    'https://booking.example.org',
+    'https://booking.example.org:8443/curfew?token=a,b&c=d',
+    'https://somebody:password@booking.example.org/',
+    'http://127.0.0.1:8080/curfew',
+    'http://localhost/',
+    'http://[::1]:8080/',
+  ].map((url) => [`booking:${url}`, { receivers: [{ caller: 'booking', url, secrets: [SECRET] }] }]),
+  NOTIFY_SECRETS: [`booking:${SECRET}`, `nobody:${SECRET},nobody:${SECRET}AA==`].map((value) => [value, {}]),
+  NOTIFY_ALLOW_HTTP: ['true', 'false'].map((value) => [value, {}]),
   DIGITAL_SAMBA_WEBHOOK_SECRET: ['0123456789abcdef', "it's-a:secret,of!sorts"].map((webhookSecret) => [
     webhookSecret,
     { webhookSecret },
@@ -116,6 +137,8 @@ const GOOD: { [name in Name]: [value: string, config: Partial<Config>][] } = {
     { maxConcurrentCalls },
   ]),
   RETRY_FOR: durations().map(([text, retryForMs]) => [text, { retryForMs }]),
+  DATABASE_WAIT: durations().map(([text, databaseWaitMs]) => [text, { databaseWaitMs }]),
+  DRAIN_DELAY: durations().map(([text, drainDelayMs]) => [text, { drainDelayMs }]),
   SHUTDOWN_GRACE: durations().map(([text, shutdownGraceMs]) => [text, { shutdownGraceMs }]),
   SWEEP_INTERVAL: [
     ['1s', { sweepIntervalMs: 1000 }],
@@ -157,7 +180,7 @@ for (const name of NAMES)
   t.test(`${name} as it may be`, async (t) => {
     for (const [value, config] of GOOD[name])
       t.strictSame(
-        await read({ [name]: value }),
+        await read({ ...BESIDE[name], [name]: value }),
         { ...DEFAULTS, ...config },
         JSON.stringify(value.slice(0, 80)),
       )

@@ -37,10 +37,10 @@ t.test('a type is added by one file and one line, as docs/events.md shows', asyn
   const [family = '', lines = ''] = blocks('events.md', 'ts')
   writeFileSync(join(folder, 'src/events/building.ts'), family)
   const [importLine = '', entry = ''] = lines.trim().split('\n')
-  const index = join(folder, 'src/events/index.ts')
-  const before = readFileSync(index, 'utf8')
+  const registry = join(folder, 'src/events/registry.ts')
+  const before = readFileSync(registry, 'utf8')
   writeFileSync(
-    index,
+    registry,
     `${importLine}\n${before.replace('    ...timeLimit,\n', `    ...timeLimit,\n${entry}\n`)}`,
   )
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
+import type { KnownEvent } from '../../src/events/fold.ts'
 import { translate } from '../../src/events/index.ts'
-import type { EventMeaning } from '../../src/events/meaning.ts'
 
 /** The clock of every history stands still at this instant. */
 export const NOW = Date.parse('2026-11-23T12:00:00Z')
@@ -127,8 +127,8 @@ function cut(list: Told[], sizes: number[]): Told[][] {
   return batches
 }
 
-/** The same events as the ledger takes them. */
-export function meanings(events: Told[], sender: string, bookingGraceMs: number): EventMeaning[] {
+/** The same events, as the ledger takes them. */
+export function knownEvents(events: Told[], sender: string, bookingGraceMs: number): KnownEvent[] {
   const setting = { sender, now: NOW, bookingGraceMs, maxTargets: 200 }
   return events.map(({ id, type, time, data }) => {
     const envelope = {

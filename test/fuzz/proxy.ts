@@ -8,7 +8,7 @@ export interface Proxy {
   /** how many answers were changed, by what was done */
   mutated: Map<string, number>
   count: number
-  /** how often Digital Samba's own words have refused something */
+  /** how many endings Digital Samba's own words may have refused: one listing serves all that wait for it */
   refusals: number
   /** From now on it changes nothing any more. */
   straighten(): void
@@ -17,8 +17,16 @@ export interface Proxy {
 
 const DONE = { status: 200, headers: {}, body: '' }
 
-/** Between Curfew and its sandbox: changes so large a share of the answers. Some calls are carried out nevertheless. */
-export async function startProxy(target: string, random: Random, share: number): Promise<Proxy> {
+/**
+ * Between Curfew and its sandbox: changes so large a share of the answers. Some calls are carried out nevertheless.
+ * `sharing` is how many endings may wait for one listing of all sessions.
+ */
+export async function startProxy(
+  target: string,
+  random: Random,
+  share: number,
+  sharing: number,
+): Promise<Proxy> {
   const held = new Set<ServerResponse>()
   const proxy = { mutated: new Map<string, number>(), count: 0, refusals: 0 }
   let isStraight = false
@@ -36,7 +44,7 @@ export async function startProxy(target: string, random: Random, share: number):
     if (from.method !== 'GET' && (saysDone || random() < 0.5)) await forward(target, from, body)
     proxy.count += 1
     proxy.mutated.set(mutated.what, (proxy.mutated.get(mutated.what) ?? 0) + 1)
-    if (mutated.mayFail) proxy.refusals += 1
+    if (mutated.mayFail) proxy.refusals += isListing(from) ? sharing : 1
     if (mutated.answer === 'reset') return void to.socket?.resetAndDestroy()
     if (mutated.answer === 'hang') return void held.add(to)
     send(to, mutated.answer, mutated)
@@ -57,6 +65,8 @@ export async function startProxy(target: string, random: Random, share: number):
     },
   })
 }
+
+const isListing = ({ method, url = '' }: IncomingMessage) => method === 'GET' && /\/sessions(\?|$)/.test(url)
 
 async function forward(target: string, from: IncomingMessage, body: string): Promise<Answer> {
   const { method, url, headers } = from

@@ -71,7 +71,33 @@ export async function fill(db: Db, engine: Engine, { finished, pending, holds }:
       (n) => sql`insert into subjects (sender, subject, time, precedence, timed, memory, matters_until)
       select 'booking', ${text('booking:')}, ${time}, 0, 1, 'null', ${time} from ${n}`,
     )
+    await each(
+      finished,
+      (
+        n,
+      ) => sql`insert into notifications (id, ending_id, caller, type, state, ending, created_at, attempt, retry_base,
+      next_attempt_at, finished_at, last_status)
+      select ${id()}, ${id()}, case when i % 2 = 0 then 'booking' else 'billing' end, 'ended',
+      case when i % 100 = 0 then 'failed' else 'told' end, '{}', ${time}, 1, 0, ${time}, ${time}, 200 from ${n}`,
+    )
+    await each(
+      finished,
+      (
+        n,
+      ) => sql`insert into notification_tries (notification_id, attempt, started_at, duration_ms, status, answer)
+      select ${id()}, 1, ${time}, 20, 200, '' from ${n}`,
+    )
     const part = Math.ceil(finished / 10)
+    for (const [name, ms] of [
+      ['minute', 60_000],
+      ['hour', 3_600_000],
+    ] as const)
+      await each(
+        part,
+        (n) => sql`insert into statistics (step, at, source, name, count)
+        select ${sql.lit(name)}, ${start} - ${start} % ${sql.lit(ms)} + i / 4 * ${sql.lit(ms)}, 'filled', 'late:' || (i % 4), 1
+        from ${n}`,
+      )
     await each(
       part,
       (n) => sql`insert into idempotency_keys (caller, key, fingerprint, ending_id, created_at)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Instruction } from '../../src/ending.ts'
-import type { Call } from '../../src/storage/endings/claims.ts'
+import type { Call } from '../../src/storage/endings/attempts.ts'
 import { newId } from '../../src/storage/engine/ids.ts'
 import type { Answer, Ledger } from '../../src/storage/ledger.ts'
 import type { EndingRow } from '../../src/storage/schema.ts'

@@ -1,6 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../src/clock.ts'
 
+/** Whether something is being put on the disk: that takes no time of a manual clock. */
+export const isSyncing = () => process.getActiveResourcesInfo().includes('FSReqCallback')
+
+async function settled(): Promise<void> {
+  do await nextTurn()
+  while (isSyncing())
+}
+
 interface Sleeper {
   at: number
   wake: () => void
@@ -45,10 +53,10 @@ export class ManualClock implements Clock {
     for (let next = this.nextWake(); next !== undefined && next <= at; next = this.nextWake()) {
       this.#now = Math.max(this.#now, next)
       for (const sleeper of [...this.#sleepers]) if (sleeper.at <= this.#now) sleeper.wake()
-      await nextTurn()
+      await settled()
     }
     this.#now = Math.max(this.#now, at)
-    await nextTurn()
+    await settled()
   }
 
   /** Is at `at` all at once, as a machine that was suspended. */

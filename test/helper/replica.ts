@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
-import { SlidingBudget } from '../../src/calls/budget.ts'
+import { CallBudget } from '../../src/calls/budget.ts'
 import { CallGate } from '../../src/calls/gate.ts'
+import { permitCounts } from '../../src/calls/permits.ts'
 import { DigitalSamba } from '../../src/digital-samba/client.ts'
 import { createLogger } from '../../src/logger.ts'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
@@ -19,8 +20,9 @@ export interface Replica {
 }
 
 const CALL_TIMEOUT_MS = 30_000
-/** How long (ms) a claim of a replica holds: the longest attempt, a call and half a minute. */
-export const LEASE_MS = 120_000 + CALL_TIMEOUT_MS + 30_000
+const LIMITS = { perMinute: 900, urgentPerMinute: 945 }
+
+export { LEASE_MS } from '../../src/worker/leases.ts'
 
 /**
  * The worker of one replica, its time told by `clock` alone: a whole service on PostgreSQL goes by PostgreSQL's clock,
@@ -40,11 +42,11 @@ export async function startReplica(
   const credentials = { form: 'basic', teamId, developerKey } as const
   const digitalSamba = new DigitalSamba({ url: sandbox.url, credentials, clock, timeoutMs: CALL_TIMEOUT_MS })
   const gate = new CallGate({
-    budget: new SlidingBudget(clock, { perMinute: 900, urgentPerMinute: 945 }),
+    budget: new CallBudget(clock, LIMITS, await ledger.permits(permitCounts(LIMITS))),
     ledger,
     log,
   })
-  const limits = { maxConcurrent: 10, retryForMs: 3_600_000, callTimeoutMs: CALL_TIMEOUT_MS }
+  const limits = { maxConcurrent: 10, retryForMs: 3_600_000 }
   const worker = new Worker({
     ledger,
     digitalSamba,

@@ -15,9 +15,12 @@ onEveryEngine(t, 'alive, ready, and what somebody on call looks at', async (t, d
     t.same([head.statusCode, head.body], [200, ''])
   }
   const calm = {
+    caller: { name: 'booking', operator: false, readOnly: false },
     accepting: true,
     acceptingWhy: null,
     failedLastDay: 0,
+    pauses: [],
+    notifications: { pending: 0, failed: 0, failing: [] },
     webhook: { lastAt: null, lastRefusedAt: null },
   }
   const idle = { ...calm, calls: { state: 'ok', since: null, why: null, until: null, budgetLeft: 900 } }
@@ -26,7 +29,9 @@ onEveryEngine(t, 'alive, ready, and what somebody on call looks at', async (t, d
   await finished('cancelled')
   await ask()
   await ask({ dueAt: at(2 * HOUR) })
-  t.same((await request('GET', '/status', { as: 'billing' })).json(), { ...idle, ...nothing, pending: 2 })
+  const caller = { ...calm.caller, name: 'billing' }
+  const others = (await request('GET', '/status', { as: 'billing' })).json()
+  t.same(others, { ...idle, ...nothing, caller, pending: 2 })
   await underway()
   const { calls, ...backlog } = (await request('GET', '/status')).json()
   t.same(backlog, { ...calm, pending: 3, overdue: 1, oldestOverdue: at(0) })

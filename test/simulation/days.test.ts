@@ -4,13 +4,13 @@ import { freshUrlInMemory } from './databases.ts'
 import { simulate } from './simulate.ts'
 
 /** The short form; `npm run simulate -- [rooms] [hours] [seed] [engine]` is the long one. */
-const ROOMS = 30
-const HOURS = 2
+const ROOMS = 20
+const HOURS = 1
 
 t.setTimeout(120_000)
 
 for (const engine of ENGINES)
-  t.test(`${HOURS} simulated hours of ${ROOMS} rooms (${engine})`, async (t) => {
+  t.test(`${HOURS} simulated hour of ${ROOMS} rooms (${engine})`, async (t) => {
     const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
     t.comment(`SEED=${seed}`)
     const databaseUrl = await freshUrlInMemory(t, engine)

@@ -6,7 +6,7 @@ import { curfew, serverOptions } from '../../src/app.ts'
 import type { CallContext } from '../../src/digital-samba/client.ts'
 import { createLogger } from '../../src/logger.ts'
 import { readConfig } from '../../src/plugins/environment.ts'
-import type { ManualClock } from '../helper/manual-clock.ts'
+import { isSyncing, type ManualClock } from '../helper/manual-clock.ts'
 import { type CallerName, KEYS } from '../helper/service.ts'
 
 /** How much is on its way that needs no clock to come to its end: calls and statements. */
@@ -44,7 +44,7 @@ const STUCK_TURNS = 60
 export async function quiet(turns = QUIET_TURNS): Promise<void> {
   for (let still = 0; still < turns; still += 1) {
     await nextTurn()
-    if (underWay > 0) still = -1
+    if (underWay > 0 || isSyncing()) still = -1
   }
 }
 
@@ -81,7 +81,7 @@ export class Running {
       isAnswered = true
     })
     for (;;) {
-      for (let turn = 0; turn < STUCK_TURNS && !isAnswered; turn = underWay > 0 ? 0 : turn + 1)
+      for (let turn = 0; turn < STUCK_TURNS && !isAnswered; turn = underWay > 0 || isSyncing() ? 0 : turn + 1)
         await nextTurn()
       if (isAnswered) return asked
       await this.#clock.advanceTo(this.#clock.nextWake() as number)

@@ -67,8 +67,10 @@ onEveryEngine(t, 'one statement has no transaction around it, several have', asy
 onEveryEngine(t, 'after work that could not even begin, the next is begun', async (t, url) => {
   const { db } = await open(t, url, new ManualClock(1000))
   let isReplaced = true
-  const commits = new GroupCommit(db, () => {
-    if (isReplaced) throw new Error('replaced')
+  const commits = new GroupCommit(db, {
+    verify: () => {
+      if (isReplaced) throw new Error('replaced')
+    },
   })
   const { work } = numbers(true)
   await t.rejects(commits.add(work, 1), { message: 'replaced' })

@@ -3,8 +3,11 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { Instruction } from '../../src/ending.ts'
-import type { EventMeaning } from '../../src/events/meaning.ts'
-import type { Ledger } from '../../src/storage/ledger.ts'
+import type { KnownEvent } from '../../src/events/fold.ts'
+import { translate } from '../../src/events/index.ts'
+import { Ledger } from '../../src/storage/ledger.ts'
+import { changeMany } from '../../src/storage/many-store.ts'
+import { NotificationStore } from '../../src/storage/notifications/notification-store.ts'
 import type { Engine } from '../../src/storage/schema.ts'
 import { TimeLimitStore } from '../../src/storage/time-limits/time-limit-store.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
@@ -12,13 +15,16 @@ import { BUSY_ROOM, fill, idOf } from '../helper/fill.ts'
 import { BOOKING, endCall, instruction, put, stored } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 
-// These have a row for each ending, event, session or call there ever was.
+// These have a row for each ending, event, session, call or minute there ever was.
 const GROWING =
-  /\b(endings|attempts|changes|events|subjects|idempotency_keys|sessions|session_limits|session_holds|holds|warnings)\b/
+  /\b(endings|attempts|changes|events|subjects|idempotency_keys|sessions|session_limits|session_holds|holds|warnings|notifications|notification_tries|statistics)\b/
 
 /** What is read from one end to the other, and why it may be. */
 const ALLOWED: Array<[statement: RegExp, why: string]> = [
-  [/count\(\*\) as "pending"/, 'a plain count of what waits, in the smallest index there is'],
+  [
+    /select 1 as "one" from "endings" where "state" = 'pending' limit/,
+    'a count of what waits, as far as its limit',
+  ],
   [
     /from "endings" (where "id" < \S+ )?order by "id" desc limit/,
     'a page of the whole list: its limit bounds it',
@@ -26,6 +32,14 @@ const ALLOWED: Array<[statement: RegExp, why: string]> = [
   [
     /order by "id" desc (limit \S+ )?offset|order by "id" desc limit \S+( offset)?/,
     'newest first, as far as its limit',
+  ],
+  [
+    /select 1 as "one" from "notifications" where "state" = '(pending|failed)' limit/,
+    'a count of what was not told, as far as its limit',
+  ],
+  [
+    /update "notifications" set "claimed_until" = \S+ where "claimed_until" is not null/,
+    'four of each caller',
   ],
   [/set "retry_since" = case/, 'what is being retried, in its own index: all of it is meant'],
   [/order by "(confirm_at|warn_at|next_attempt_at)"/, 'the first of a partial index'],
@@ -59,15 +73,24 @@ const SEEN = 'scans of growing tables'
 
 onEveryEngine(t, 'no statement reads a growing table whole', async (t, url, engine) => {
   const clock = new ManualClock(1_800_000_000_000)
-  const { db, ledger } = await open(t, url, clock)
+  const database = await open(t, url, clock)
+  const { db } = database
+  const ledger = new Ledger(database, { told: new Set(['booking', 'billing']) })
   await fill(db, engine, { finished: 20_000, pending: 3_000, holds: 500 }, clock.now())
   const statements = spied(t)
   const asked = await everything(ledger, new TimeLimitStore(ledger, { db, engine }, undefined), clock)
+  const notifications = new NotificationStore(ledger)
+  for (const name of await everythingTold(notifications, ledger, clock)) asked.add(name)
   const texts = [...statements].filter(([text]) => EXPLAINABLE.test(text))
   t.ok(texts.length > 60, `${texts.length} statements`)
-  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(ledger)).filter((name) => !asked.has(name))
+  const methods = [ledger, notifications]
+    .flatMap((door) => Object.getOwnPropertyNames(Object.getPrototypeOf(door)))
+    .filter((name) => !asked.has(name))
   t.same(
-    methods.filter((name) => !/^(constructor|on[A-Z]|announce|write|startWith|clearClaims)/.test(name)),
+    methods.filter(
+      (name) =>
+        !/^(constructor|on[A-Z]|announce|write|read|addAside|isShared|startWith|clearClaims)/.test(name),
+    ),
     [],
   )
   for (const [text, values] of texts) {
@@ -140,6 +163,30 @@ async function everything(ledger: Ledger, limits: TimeLimitStore, clock: ManualC
   ] as const)
     await l.page({ ...filter }, 50)
   await l.list({ state: 'pending' }, 10)
+  for (const filter of [{}, { requestedBy: 'booking' }, { room: BUSY_ROOM }, { session: 'session-7' }]) {
+    await l.upcoming(filter, 50)
+    await l.upcoming({ ...filter, dueBefore: now + 1000 }, 50, { dueAt: now - 500, id: idOf(500) })
+  }
+  const operator = { name: 'ops', operator: true }
+  for (const [change, filter] of [
+    ['cancel', { reason: 'nothing' }],
+    ['cancel', { subject: 'account:1' }],
+    ['retry', { reason: 'nothing' }],
+    ['retry', { failure: 'gave_up', requestedBy: 'billing' }],
+  ] as const)
+    for (const isRehearsal of [true, false])
+      await changeMany(l as Ledger, { change, filter, caller: operator, isRehearsal, onChanged: () => {} })
+  await l.pauses()
+  await l.pause({ caller: '', paused_by: 'ops', reason: 'why' })
+  await l.isCalling('', 61_000)
+  await l.resume('')
+  await l.pause({ caller: 'billing', paused_by: 'ops', reason: 'why' })
+  await l.isCalling('billing', 61_000)
+  await l.firstDue(['billing'])
+  await l.nextAttemptAt(['billing'])
+  await l.nextAttemptAt(['billing', 'booking', 'desk', 'curfew'])
+  await l.claim(1, 1, { paused: ['billing'] })
+  await l.resume('billing')
   await l.find(id)
   await l.attempts(id)
   await l.changes(id)
@@ -153,23 +200,31 @@ async function everything(ledger: Ledger, limits: TimeLimitStore, clock: ManualC
   await l.record(first, [endCall('ended', { session: 'session-1' })], { to: 'ended', outcome: 'ended' })
   await l.record(second, [endCall('retry')], { to: 'pending', nextAttemptAt: now + 5000, retrySince: now })
   await l.record(third, [], { to: 'failed', failure: 'gave_up' })
+  await l.renew([{ id: (first as { id: string }).id, claim: 1 }], now + 1000)
   await l.retry((third as { id: string }).id, BOOKING)
   await l.hastenRetries()
   await clock.advance(6000)
   await l.nextConfirmation()
-  const found = await l.claimConfirmation(1000)
+  const [found] = await l.claimConfirmations(2, 1000)
   if (found) await l.postponeConfirmation(found.ending.id, now)
   if (found) await l.reopen(found.ending)
   await l.sessionSeenOver('session-1')
   await l.finishedAmong([id])
+  for (const step of ['minute', 'hour', 'day'] as const) await l.statistics(step, now - 2 * HOUR_MS, now)
   await l.control()
   await l.setControl({ name: 'refusal', since: now, until: now + 1, why: '' })
+  await l.takeProbe(now + 60_000)
   await l.endRefusal()
-  await l.callsSince(now)
+  const permits = await l.permits({ call: 900, urgent: 45, other: 90, sweep: 72 })
+  const { slots } = await permits.take('call', 2, now + 61_000)
+  await permits.giveBack('call', slots, now + 61_000)
+  await permits.settle([{ kind: 'call', slot: 0, until: now + 61_000, freeAt: now }])
+  await permits.taken('call', 100)
+  await permits.mend(now + 62_000)
+  await l.claimPruning(3_600_000)
   await l.prune(now - 80 * 24 * 3_600_000)
   await l.probe()
-  await l.events('booking', [event('booking:new', 1), event('booking:new', 2)])
-  await l.events('booking', [event('booking:new', 3)])
+  for (const event of events(now)) await l.events('booking', [event])
   const seen = (n: number) => ({
     id: `seen-${n}`,
     roomId: null,
@@ -214,23 +269,84 @@ async function everything(ledger: Ledger, limits: TimeLimitStore, clock: ManualC
   return asked
 }
 
-function event(subject: string, n: number): EventMeaning {
-  const target = { room: BUSY_ROOM }
-  return {
-    source: '/source',
-    id: `${subject} ${n}`,
-    type: 'booking.scheduled',
-    subject,
-    time: n,
-    precedence: 0,
-    learn: () => ({ n }),
-    decide: () => ({
-      withdraw: { subject: 'account:none' },
-      store: [instruction({ key: subject, target, dueAt: 4e12 })],
-      lift: [{ subject: 'booking:none' }, { room: target, from: 1, until: 2, subjectPrefix: 'booking:' }],
-      close: [{ room: target, from: 3e12, until: 3.1e12, reason: 'x', subject }],
-    }),
-    mattersUntil: () => 0,
-    booked: () => ({ room: target, from: 1, until: 4e12 }),
+/** Asks the outbox everything that can be asked. Returns the names of what was. */
+async function everythingTold(
+  store: NotificationStore,
+  ledger: Ledger,
+  clock: ManualClock,
+): Promise<Set<string>> {
+  const asked = new Set<string>()
+  const n = new Proxy(store, {
+    get(of, name) {
+      asked.add(String(name))
+      const value = Reflect.get(of, name, of)
+      return typeof value === 'function' ? value.bind(of) : value
+    },
+  })
+  const operator = { name: 'ops', operator: true }
+  for (let i = 0; i < 3; i += 1) {
+    const { id } = await put(ledger, { dueAt: clock.now() + 9e6 })
+    await ledger.cancel(id, operator)
   }
+  await n.prepare(['booking', 'billing'])
+  for (const filter of [
+    {},
+    { before: idOf(500) },
+    { state: 'pending' },
+    { state: 'failed' },
+    { state: 'failed', caller: 'billing' },
+    { state: 'told', type: 'reopened' },
+    { caller: 'booking' },
+    { caller: 'nobody' },
+    { ending: idOf(700) },
+    { type: 'reopened' },
+  ] as const)
+    await n.page({ ...filter }, 50)
+  await n.counts()
+  await n.nextDue('booking')
+  const holding = { caller: 'booking', holder: 'a', until: clock.now() + 15_000 }
+  await n.hold(holding)
+  await n.hold({ ...holding, holder: 'b' })
+  const [first, second] = (await n.due('booking', 32)) as [never, never]
+  const tried = { started_at: clock.now(), duration_ms: 1, status: 500, error: 'answered 500', answer: '' }
+  await Promise.all([
+    n.settle({ notification: first, tried, to: { state: 'pending', nextAttemptAt: clock.now() + 1 } }),
+    n.settle({ notification: second, tried: { ...tried, error: null }, to: { state: 'told' } }),
+  ])
+  await n.noteFailure('booking', 'answered 500')
+  await n.noteSuccess('booking')
+  await n.letGo(holding)
+  await n.failing()
+  const { id, ending_id } = first as { id: string; ending_id: string }
+  await n.find(id)
+  await n.tries(id)
+  await n.ofEnding(ending_id)
+  await n.retry(id, operator)
+  for (const isRehearsal of [true, false]) {
+    await n.retryMany({ caller: 'billing' }, isRehearsal)
+    await n.retryMany({ type: 'reopened', state: 'failed' }, isRehearsal)
+  }
+  return asked
 }
+
+/** What several families of events read and write, one after the other. */
+function events(now: number): KnownEvent[] {
+  const ends = { startsAt: iso(now + HOUR_MS), endsAt: iso(now + 2 * HOUR_MS) }
+  const contents: Array<[type: string, data: object]> = [
+    ['booking.scheduled', { bookingId: 'new', roomId: BUSY_ROOM, ...ends }],
+    ['booking.scheduled', { bookingId: 'new', roomId: BUSY_ROOM, ...ends }],
+    ['booking.cancelled', { bookingId: 'new' }],
+    ['billing.suspended', { account: 'new', targets: [{ roomId: BUSY_ROOM }] }],
+    ['billing.resumed', { account: 'new' }],
+    ['time_limit.reached', { sessionId: '01234567-89ab-cdef-0123-456789abcdef' }],
+  ]
+  const setting = { sender: 'booking', now, bookingGraceMs: 0, maxTargets: 10 }
+  return contents.map(([type, data], i) => {
+    const translation = translate({ specversion: '1.0', source: '/source', id: `${i}`, type, data }, setting)
+    if (translation.kind !== 'known') throw new Error(JSON.stringify(translation))
+    return translation.event
+  })
+}
+
+const HOUR_MS = 3_600_000
+const iso = (at: number) => new Date(at).toISOString()

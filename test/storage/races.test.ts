@@ -1,12 +1,12 @@
 import t from 'tap'
-import type { Transition } from '../../src/storage/endings/claims.ts'
+import type { Transition } from '../../src/storage/endings/transitions.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import type { Engine } from '../../src/storage/schema.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
 import { BOOKING, claimOne, endCall, instruction, put, stored } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 
-const ROUNDS = 200
+const ROUNDS = 120
 
 /** Two ledgers: on PostgreSQL two replicas on one database, on SQLite one process, which is all that may have it. */
 async function two(t: Parameters<typeof open>[0], url: string, engine: Engine, clock: ManualClock) {

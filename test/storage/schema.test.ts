@@ -54,10 +54,8 @@ onEveryEngine(t, 'what a process finds when it starts', async (t, url, engine) =
 
   const { ledger } = await open(t, url, clock)
   t.equal(await ledger.clearClaims(), engine === 'sqlite' ? 1 : 0, 'only a single process may free claims')
-  t.equal((await ledger.claim(1, 1)).length, engine === 'sqlite' ? 1 : 0)
+  t.equal((await ledger.claim(1, 1)).length, 0, 'a pause that is written down holds whoever claims')
   t.same(await ledger.control(), [{ name: 'pause', since: 1000, until: 9000, why: 'answered 429' }])
-  t.same(await ledger.callsSince(800), [900])
-  t.same(await ledger.callsSince(900), [])
 })
 
 onEveryEngine(t, 'after a refusal, what was being retried gets the time back', async (t, url) => {
@@ -115,9 +113,6 @@ t.test('a second process is refused on the same file', async (t) => {
   await first.close()
   const second = await openDatabase({ url, clock: new ManualClock() })
   t.equal((await sql<{ mode: string }>`pragma journal_mode`.execute(second.db)).rows.length, 1)
-  t.same((await sql<{ synchronous: number }>`pragma synchronous`.execute(second.db)).rows, [
-    { synchronous: 2 },
-  ])
   await second.close()
 })
 

@@ -50,15 +50,18 @@ async function settled({ app }: Service): Promise<void> {
 
 t.test('a room with three sessions, and everything that may become of each', async (t) => {
   const clock = new ManualClock()
-  const env = { CALLS_PER_MINUTE: '100000' }
+  // One call after the other, and one that succeeds between any two rooms: five failures in a row would hold all calls.
+  const env = { CALLS_PER_MINUTE: '100000', MAX_CONCURRENT_CALLS: '1' }
   const service = await startService(t, { clock, env, sandboxOptions: { callsPerMinute: 100_000 } })
   const { sandbox, request, ending } = service
-  const rooms = await Promise.all(
-    TRIPLES.map(async (results) => {
-      const scene = roomOf(sandbox, results)
-      return { ...scene, id: (await request('POST', `/v1/rooms/${scene.room}/end`)).json().id as string }
-    }),
-  )
+  const rooms: Array<ReturnType<typeof roomOf> & { id: string }> = []
+  for (const results of TRIPLES) {
+    const scene = roomOf(sandbox, results)
+    const between = sandbox.startSession({ room: sandbox.createRoom().id })
+    const { id } = (await request('POST', `/v1/rooms/${scene.room}/end`)).json()
+    await request('POST', `/v1/sessions/${between.id}/end`)
+    rooms.push({ ...scene, id })
+  }
   await settled(service)
   for (const { id, results, sessions } of rooms) {
     const { attempts, ...first } = (await ending(id)) as Awaited<ReturnType<typeof ending>> & {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Fault } from '../../src/sandbox/sandbox.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
@@ -8,8 +9,9 @@ import { ManualClock } from '../helper/manual-clock.ts'
 import { LEASE_MS, startReplica } from '../helper/replica.ts'
 import { startService, until } from '../helper/service.ts'
 
-// How often an idle worker looks whether there is something that nobody told it of.
-const LOOK_AGAIN_MS = 10_000
+// In steps that are far shorter than a lease, and with time for PostgreSQL between them.
+const STEP_MS = 500
+const PAUSE_MS = 20
 
 /**
  * A replica that has an ending and waits for the answer to its call, which is held back by `fault`; and a second one.
@@ -30,7 +32,8 @@ async function scene(t: Test, fault: Omit<Fault, 'session'>) {
   // The second is told of nothing: only its safety net finds what is free, and that sleeps only once it has looked.
   const takesOver = () =>
     until(async () => {
-      await clock.advance(LOOK_AGAIN_MS)
+      await clock.advance(STEP_MS)
+      await pause(PAUSE_MS)
       return sandbox.calls.length > 1
     })
   return { sandbox, vendor, clock, session, first, second, id, takesOver }
@@ -121,3 +124,44 @@ t.test('two replicas share the work, and each ending is carried out once', async
   await until(async () => (await app.ledger.backlog()).pending === 0)
   t.same(sandbox.calls.map(({ session }) => session).sort(), sessions.sort())
 })
+
+t.test(
+  'whoever was slower lets the other go first, and is there at once when that one is gone',
+  async (t) => {
+    const clock = new ManualClock()
+    const sandbox = await startSandbox({ clock })
+    t.teardown(() => sandbox.close())
+    const url = await freshUrl(t, 'postgres')
+    const replicas = [
+      await startReplica(t, sandbox, url, clock),
+      await startReplica(t, sandbox, url, clock),
+    ] as const
+    const { id: room } = sandbox.createRoom()
+    const begin = clock.now()
+    const SECONDS = 6
+    for (let s = 1; s <= SECONDS; s += 1) {
+      const session = sandbox.startSession({ room }).id
+      await put(replicas[0].ledger, { target: { session }, dueAt: begin + 1000 * s })
+    }
+    const attempted = () =>
+      replicas.map(({ logged }) => logged.filter((line) => line === 'ending.attempted').length)
+    const done = async (count: number) => {
+      await until(async () => {
+        await clock.advance(5)
+        await pause(PAUSE_MS)
+        return attempted().reduce((sum, n) => sum + n, 0) === count
+      })
+    }
+    for (let s = 1; s < SECONDS; s += 1) {
+      await clock.advanceTo(begin + 1000 * s)
+      await done(s)
+    }
+    const last = replicas[attempted()[0] === 0 ? 1 : 0]
+    await last.cutOff()
+    await clock.advanceTo(begin + 1000 * SECONDS)
+    await done(SECONDS)
+    const { at } = sandbox.calls.at(-1) as { at: number }
+    t.ok(at - begin - 1000 * SECONDS < 200, `${at - begin - 1000 * SECONDS} ms late`)
+    t.equal(endCalls(sandbox).size, SECONDS)
+  },
+)

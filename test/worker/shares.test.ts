@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { type Permit, type Priority, RANK, SlidingBudget, WINDOW_MS } from '../../src/calls/budget.ts'
+import type { CallBudget } from '../../src/calls/budget.ts'
+import { type Permit, type Priority, RANK, WINDOW_MS } from '../../src/calls/permits.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
+import { budgetInMemory } from '../helper/permits.ts'
 import { startService, until } from '../helper/service.ts'
 
 const NEVER = new AbortController().signal
 
 /** Asks for `count` permits of a rank and spends those that are given at once. */
-async function burst(budget: SlidingBudget, rank: Priority['rank'], count: number): Promise<number> {
+async function burst(budget: CallBudget, rank: Priority['rank'], count: number): Promise<number> {
   let given = 0
   const stop = new AbortController()
   for (let i = 0; i < count; i += 1)
@@ -22,7 +24,7 @@ async function burst(budget: SlidingBudget, rank: Priority['rank'], count: numbe
 
 t.test('what is no end may use a tenth of the calls, and ends have the rest', async (t) => {
   const clock = new ManualClock(0)
-  const budget = new SlidingBudget(clock, { perMinute: 900, urgentPerMinute: 945 })
+  const budget = budgetInMemory(clock, { perMinute: 900, urgentPerMinute: 945 })
   t.equal(await burst(budget, RANK.sweep, 500), 72, 'sweeps a part of the tenth')
   t.equal(await burst(budget, RANK.warning, 500), 18, 'people and warnings the rest of it')
   t.equal(await burst(budget, RANK.confirmation, 500), 225 - 90, 'confirmations while the minute is quiet')
@@ -36,7 +38,7 @@ t.test('what is no end may use a tenth of the calls, and ends have the rest', as
 
 t.test('a permit that only urgent ones may use says so', async (t) => {
   const clock = new ManualClock(0)
-  const budget = new SlidingBudget(clock, { perMinute: 1, urgentPerMinute: 2 })
+  const budget = budgetInMemory(clock, { perMinute: 1, urgentPerMinute: 2 })
   const first = await budget.take({ rank: RANK.urgent, at: 0 }, NEVER)
   t.equal(first?.forUrgentOnly, false)
   t.equal((await budget.take({ rank: RANK.urgent, at: 0 }, NEVER))?.forUrgentOnly, true)

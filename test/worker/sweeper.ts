@@ -1,5 +1,4 @@
 import type { Test } from 'tap'
-import { SlidingBudget } from '../../src/calls/budget.ts'
 import { CallGate } from '../../src/calls/gate.ts'
 import { DigitalSamba } from '../../src/digital-samba/client.ts'
 import { createLogger } from '../../src/logger.ts'
@@ -9,6 +8,7 @@ import { TimeLimitStore } from '../../src/storage/time-limits/time-limit-store.t
 import { Sweeper } from '../../src/worker/sweeper.ts'
 import { open } from '../helper/engines.ts'
 import type { ManualClock } from '../helper/manual-clock.ts'
+import { budgetInMemory } from '../helper/permits.ts'
 import { SWEEP_MS } from './sweeping.ts'
 
 /** The sweeper of one replica and nothing else, its time told by `clock` alone, also on PostgreSQL. */
@@ -25,7 +25,7 @@ export async function startSweeper(
   const credentials = { form: 'basic', teamId, developerKey } as const
   const digitalSamba = new DigitalSamba({ url: sandbox.url, credentials, clock, timeoutMs: 5000 })
   const gate = new CallGate({
-    budget: new SlidingBudget(clock, { perMinute: 900, urgentPerMinute: 945 }),
+    budget: budgetInMemory(clock, { perMinute: 900, urgentPerMinute: 945 }),
     ledger,
     log,
   })

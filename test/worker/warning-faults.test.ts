@@ -78,6 +78,8 @@ t.test('where calls are short, ends go first, and what would come late is not sa
   }
   await clock.advanceTo(NOON + MINUTE)
   await until(async () => waiting > 0 && (await begun(app)) === 2)
+  // Both are marked; each is a moment later waiting for its call.
+  for (let turns = 0; turns < 20; turns += 1) await clock.advance(0)
   // The first calls are a minute and a second old: three may leave, two warnings and two ends wait for that.
   await clock.advanceTo(NOON + MINUTE / 6 + 61_000)
   await until(() => endTimes(scene).length === 5)

@@ -1,30 +1,27 @@
-import { type RawBuilder, sql } from 'kysely'
-import type { Db } from '../schema.ts'
-import { FAILED, PENDING } from './pending.ts'
+import { type RawBuilder, type SelectQueryBuilder, sql } from 'kysely'
+import { engineOf } from '../engine/compiled.ts'
+import type { Db, Tables } from '../schema.ts'
+import { FAILED, PENDING } from './conditions.ts'
 
 const DAY_MS = 24 * 3_600_000
 
 /**
  * The backlog as it is now: how many endings wait, how many are past their due time, and since when (epoch ms); and how
- * many have failed within a day.
+ * many have failed within a day. None is counted further than `MOST_COUNTED`.
  */
 export async function backlog(db: Db, now: number) {
-  const { pending } = await db
-    .selectFrom('endings')
-    .where('state', '=', PENDING)
-    .select(({ fn }) => fn.countAll<number>().as('pending'))
-    .executeTakeFirstOrThrow()
+  const waiting = db.selectFrom('endings').select(ONE).where('state', '=', PENDING)
+  const pending = await count(db, waiting)
   const overdue = await Promise.all(BOTH.map((urgent) => countOverdue(db, urgent, now)))
   const oldest = await Promise.all(BOTH.map((urgent) => oldestOverdue(db, urgent, now)))
-  const { failedLastDay } = await db
+  const failed = db
     .selectFrom('endings')
+    .select(ONE)
     .where('state', '=', FAILED)
     .where('finished_at', '>', now - DAY_MS)
-    .select(({ fn }) => fn.countAll<number>().as('failedLastDay'))
-    .executeTakeFirstOrThrow()
   return {
-    failedLastDay: Number(failedLastDay),
-    pending: Number(pending),
+    failedLastDay: await count(db, failed),
+    pending,
     overdue: overdue.reduce((sum, count) => sum + count, 0),
     oldestOverdue: oldest.filter((at) => at !== undefined).sort((a, b) => a - b)[0],
   }
@@ -47,7 +44,17 @@ async function countOverdue(db: Db, urgent: RawBuilder<number>, now: number): Pr
     .limit(FEW + 1)
     .execute()
   if (first.length <= FEW) return first.length
-  const { count } = await overdue
+  return count(db, overdue.select(ONE))
+}
+
+// Some 10 ms of the event loop on SQLite, and 40 ms on PostgreSQL. Whoever has that many knows what to do.
+const MOST_COUNTED = { sqlite: 500_000, postgres: 100_000 }
+// Not a column, so that a partial index holds all that is read.
+const ONE = sql<number>`1`.as('one')
+
+async function count(db: Db, rows: SelectQueryBuilder<Tables, 'endings', { one: number }>): Promise<number> {
+  const { count } = await db
+    .selectFrom(rows.limit(MOST_COUNTED[engineOf(db)]).as('some'))
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow()
   return Number(count)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { formatTime } from '../../time.ts'
+import { compiledOnce } from '../engine/compiled.ts'
 import type { ChangeRow, ChangesTable, Db, EndingRow, Trx } from '../schema.ts'
 
 /** Who changed an ending, and from what to what: only what is different, as callers see it. */
@@ -48,18 +49,13 @@ function rowOf({ ending, by, change, from, to }: ChangeNote, now: number) {
 }
 
 /** In their order. The number of the last one is how many there have been. */
-export function changesOf(db: Db | Trx, endingId: string): Promise<ChangeRow[]> {
-  return db.selectFrom('changes').selectAll().where('ending_id', '=', endingId).orderBy('seq').execute()
+export async function changesOf(db: Db | Trx, endingId: string): Promise<ChangeRow[]> {
+  return (await selectChanges(db, { endingId })).rows
 }
 
-export function noteCancelled(trx: Trx, endings: EndingRow[], by: string, now: number): Promise<void> {
-  const states = { from: { state: 'pending' }, to: { state: 'cancelled' } }
-  return noteChanges(
-    trx,
-    endings.map((ending) => ({ ending, by, change: 'cancelled', ...states })),
-    now,
-  )
-}
+const selectChanges = compiledOnce((db, at: { endingId: string }) =>
+  db.selectFrom('changes').selectAll().where('ending_id', '=', at.endingId).orderBy('seq'),
+)
 
 export function noteMoved(
   trx: Trx,

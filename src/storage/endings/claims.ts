@@ -1,21 +1,8 @@
-import { type SelectQueryBuilder, sql } from 'kysely'
-import type { Failure, Outcome } from '../../ending.ts'
+import { type RawBuilder, type SelectQueryBuilder, sql } from 'kysely'
 import { compiledOnce, engineOf } from '../engine/compiled.ts'
-import type { AttemptRow, Db, EndingRow, Tables, Trx } from '../schema.ts'
-import { CONFIRM_AFTER_MS } from './confirmations.ts'
-import { isUnclaimed, PENDING } from './pending.ts'
-
-/** What an attempt makes of its ending. */
-export type Transition =
-  | { to: 'ended'; outcome: Outcome }
-  | { to: 'failed'; failure: Failure; error?: string }
-  /** Tried and to be tried again; `retrySince` is what RETRY_FOR is counted from. Both epoch ms. */
-  | { to: 'pending'; nextAttemptAt: number; retrySince: number; error?: string }
-  /** Given back as if never tried. */
-  | { to: 'released'; error?: string }
-
-/** One end call as the worker saw it; its id makes it one row however often it is written down. */
-export type Call = Omit<AttemptRow, 'ending_id' | 'attempt' | 'confirmed_at'>
+import type { Db, EndingRow, Tables, Trx } from '../schema.ts'
+import { isUnclaimed, PENDING } from './conditions.ts'
+import { firstOfOthers, inTurns, Turns } from './turns.ts'
 
 /** Which endings a claim prefers. */
 export interface ClaimOptions {
@@ -23,6 +10,12 @@ export interface ClaimOptions {
   urgentOnly?: boolean
   /** those that wait for another attempt come last, and of them whichever has waited longest comes first */
   retriesLast?: boolean
+  /** calls are short: the callers take turns, each in the order of its due times */
+  turns?: Turns
+  /** callers of whom nothing is claimed */
+  paused?: string[]
+  /** it is the call that asks whether refused credentials work again */
+  isProbe?: boolean
 }
 
 /**
@@ -34,14 +27,67 @@ export async function claimEndings(
   limit: number,
   now: number,
   until: number,
-  { urgentOnly = false, retriesLast = false }: ClaimOptions = {},
+  { urgentOnly = false, retriesLast = false, turns, isProbe = false, paused = [] }: ClaimOptions = {},
 ): Promise<EndingRow[]> {
+  const about = { now, until, isProbe: isProbe ? 1 : 0 }
+  if (paused.length > 0)
+    return claimByCaller(trx, { ...about, limit, urgentOnly, turns: turns ?? new Turns(), paused })
   const claim = retriesLast ? claimRetriesLast : claimInOrder
-  const { rows } = await claim(trx, { limit: urgentOnly ? 0 : limit, urgent: limit, now, until })
-  return rows.sort(byTurn)
+  const isDealt = turns !== undefined && !retriesLast && !urgentOnly
+  const { rows } = await claim(trx, { ...about, limit: urgentOnly || isDealt ? 0 : limit, urgent: limit })
+  const urgent = rows.sort(byDueTime)
+  if (!isDealt || urgent.length === limit) return urgent
+  const ids = await inTurns(trx, { turns, limit: limit - urgent.length, now, urgent: 0, paused })
+  return [...urgent, ...(await claimThese(trx, ids, about))]
 }
 
-function byTurn(a: EndingRow, b: EndingRow): number {
+interface Claiming {
+  limit: number
+  now: number
+  until: number
+  isProbe: number
+}
+
+/** Past what is paused, however much that is: each caller by itself, urgent ones first. */
+async function claimByCaller(
+  trx: Trx,
+  { limit, urgentOnly, ...about }: Claiming & Required<Pick<ClaimOptions, 'urgentOnly' | 'paused' | 'turns'>>,
+): Promise<EndingRow[]> {
+  const urgent = await inTurns(trx, { ...about, limit, urgent: 1 })
+  const rest = urgentOnly ? 0 : limit - urgent.length
+  const others = rest > 0 ? await inTurns(trx, { ...about, limit: rest, urgent: 0 }) : []
+  return claimThese(trx, [...urgent, ...others], about)
+}
+
+/** In that order. */
+async function claimThese(
+  trx: Trx,
+  ids: string[],
+  { now, until, isProbe }: { now: number; until: number; isProbe: number },
+) {
+  if (ids.length === 0) return []
+  const rows = await trx
+    .updateTable('endings')
+    .set((eb) => ({ claim: eb('claim', '+', 1), claimed_until: until }))
+    .where('id', 'in', ids)
+    .where('state', '=', PENDING)
+    .where(isUnclaimed(now))
+    .where(mayCall(now, isProbe, OWNER))
+    .returningAll()
+    .execute()
+  return rows.sort((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
+}
+
+/** Nothing is claimed while no call may leave for `caller`, though this process may not have heard of that yet. */
+export function mayCall(now: number, isProbe: number, caller: RawBuilder<string>) {
+  return sql<boolean>`(not exists (select 1 from control where until > ${now}
+      and (name = 'pause' or (name = 'refusal' and cast(${isProbe} as integer) = 0)))
+    and not exists (select 1 from pauses where pauses.caller = ${caller} or pauses.caller = ''))`
+}
+
+const OWNER = sql<string>`endings.requested_by`
+
+function byDueTime(a: EndingRow, b: EndingRow): number {
   return b.urgent - a.urgent || a.due_at - b.due_at || (a.id < b.id ? -1 : 1)
 }
 
@@ -51,6 +97,7 @@ interface ClaimParameters extends Record<string, unknown> {
   limit: number
   now: number
   until: number
+  isProbe: number
 }
 
 // Urgent and other endings apart, and retries apart where they come last, so that each is one range of an index, read
@@ -75,6 +122,7 @@ function claimFrom(db: Db | Trx, at: ClaimParameters, orders: Which[]) {
   return sql<EndingRow>`with ${sql.join(picks)} update endings
     set claim = endings.claim + 1, claimed_until = cast(${at.until} as bigint)
     where id in (select id from (${sql.join(picked, sql` union all `)}) as picked limit ${at.urgent})
+      and ${mayCall(at.now, at.isProbe, OWNER)}
     returning *`
 }
 
@@ -101,7 +149,8 @@ const firstDueOf = ([1, 0] as const).map((urgent) =>
 )
 
 /** The one that a claim would take first, without taking it: how the worker knows what it is asking budget for. */
-export async function firstDue(db: Db, now: number): Promise<EndingRow | undefined> {
+export async function firstDue(db: Db, now: number, paused: string[]): Promise<EndingRow | undefined> {
+  if (paused.length > 0) return firstOfOthers(db, now, paused)
   for (const first of firstDueOf) {
     const { rows } = await first(db, { now })
     if (rows[0]) return rows[0]
@@ -119,92 +168,94 @@ const nextUnclaimed = compiledOnce((db: Db | Trx, _: Record<string, never>) =>
     .limit(1),
 )
 
-/** When the next pending, unclaimed ending is to be looked at (epoch ms). */
-export async function nextAttemptAt(db: Db): Promise<number | undefined> {
-  return (await nextUnclaimed(db, {})).rows[0]?.next_attempt_at
+const firstLeaseOver = compiledOnce((db: Db | Trx, _: Record<string, never>) =>
+  db
+    .selectFrom('endings')
+    .select('claimed_until')
+    .where('state', '=', PENDING)
+    .where('claimed_until', 'is not', null)
+    .orderBy('claimed_until')
+    .limit(1),
+)
+
+/** What is to come of those who are paused may be among it: they are looked for in vain once, when it is due. */
+async function nextOfOthers(db: Db, now: number, paused: string[]): Promise<number | undefined> {
+  const due = await firstOfOthers(db, now, paused)
+  if (due) return due.next_attempt_at
+  const next = await db
+    .selectFrom('endings')
+    .select('next_attempt_at')
+    .where('state', '=', PENDING)
+    .where('claimed_until', 'is', null)
+    .where('next_attempt_at', '>', now)
+    .orderBy('next_attempt_at')
+    .limit(1)
+    .executeTakeFirst()
+  return next?.next_attempt_at
 }
 
 /**
- * Writes down what an attempt came to: its end calls always, the transition only where the ledger still allows it.
- * Returns the ending as it then is where the transition was made, undefined where the report came too late.
+ * When the next pending ending is to be looked at (epoch ms): one that nobody has, or, where other processes may have
+ * died with theirs, one whose lease runs out.
  */
-export async function recordAttempt(
-  trx: Trx,
-  claimed: EndingRow,
-  calls: Call[],
-  transition: Transition,
-  now: number,
-): Promise<EndingRow | undefined> {
-  if (calls.length > 0)
-    await trx
-      .insertInto('attempts')
-      .values(attemptRows(claimed, calls, now))
-      .onConflict((conflict) => conflict.column('id').doNothing())
-      .execute()
-  return trx
+export async function nextAttemptAt(db: Db, now: number, paused: string[]): Promise<number | undefined> {
+  const next =
+    paused.length > 0
+      ? await nextOfOthers(db, now, paused)
+      : (await nextUnclaimed(db, {})).rows[0]?.next_attempt_at
+  if (engineOf(db) === 'sqlite') return next
+  const over = (await firstLeaseOver(db, {})).rows[0]?.claimed_until
+  return over === undefined || over === null ? next : Math.min(next ?? over, over)
+}
+
+/**
+ * Makes claims last until `until` (epoch ms). Returns the ids of those that are still what they were. On PostgreSQL what
+ * somebody else is just writing is renewed by itself afterwards: whoever waits for one row and holds others is in the
+ * way of a commit that writes them in another order.
+ */
+export async function renewClaims(
+  db: Db,
+  held: Array<Pick<EndingRow, 'id' | 'claim'>>,
+  until: number,
+): Promise<Set<string>> {
+  if (engineOf(db) === 'sqlite') return renewed(db, held, until, false)
+  const done = await renewed(db, held, until, true)
+  for (const one of held.filter(({ id }) => !done.has(id)))
+    for (const id of await renewed(db, [one], until, false)) done.add(id)
+  return done
+}
+
+async function renewed(
+  db: Db,
+  held: Array<Pick<EndingRow, 'id' | 'claim'>>,
+  until: number,
+  skipsLocked: boolean,
+): Promise<Set<string>> {
+  const list = JSON.stringify(held)
+  const isHeld =
+    engineOf(db) === 'postgres'
+      ? sql<boolean>`(id, claim) in (select id, claim from jsonb_to_recordset(cast(${list} as jsonb)) as held (id text, claim integer))`
+      : sql<boolean>`(id, claim) in (select json_extract(value, '$.id'), json_extract(value, '$.claim') from json_each(${list}))`
+  const rows = await db
     .updateTable('endings')
-    .set(await changes(trx, claimed, transition, now))
-    .where('id', '=', claimed.id)
-    .where('claim', '=', claimed.claim)
+    .set({ claimed_until: until })
+    .$if(!skipsLocked, (query) => query.where(isHeld))
+    .$if(skipsLocked, (query) =>
+      query.where('id', 'in', (eb) =>
+        eb
+          .selectFrom('endings')
+          .select('id')
+          .where(isHeld)
+          .where('state', '=', PENDING)
+          .forUpdate()
+          .skipLocked(),
+      ),
+    )
     .where('state', '=', PENDING)
-    .returningAll()
-    .executeTakeFirst()
-}
-
-async function changes(trx: Trx, claimed: EndingRow, transition: Transition, now: number) {
-  const counted = { claimed_until: null, attempt: claimed.attempt + 1 }
-  const trouble =
-    'error' in transition && transition.error !== undefined
-      ? { last_error: transition.error, last_error_at: now }
-      : {}
-  switch (transition.to) {
-    case 'ended':
-      return {
-        ...counted,
-        state: 'ended' as const,
-        finished_at: now,
-        ...(await ended(trx, claimed, transition.outcome, now)),
-      }
-    case 'failed':
-      return {
-        ...counted,
-        ...trouble,
-        state: 'failed' as const,
-        failure: transition.failure,
-        finished_at: now,
-      }
-    case 'pending':
-      return {
-        ...counted,
-        ...trouble,
-        next_attempt_at: transition.nextAttemptAt,
-        retry_since: transition.retrySince,
-      }
-    case 'released':
-      return { ...trouble, claimed_until: null }
-  }
-}
-
-// A room whose last session was gone at the second attempt was still ended by us if the first attempt ended one.
-async function ended(trx: Trx, { id }: EndingRow, outcome: Outcome, now: number) {
-  const ours = await trx
-    .selectFrom('attempts')
-    .select('id')
-    .where('ending_id', '=', id)
-    .where('result', '=', 'ended')
-    .executeTakeFirst()
-  if (ours) return { outcome: 'ended' as const, confirm_at: now + CONFIRM_AFTER_MS }
-  return { outcome, confirmed_at: outcome === 'already_ended' ? now : null }
-}
-
-// "It was over already" is what a look-up said, so that session was seen.
-export function attemptRows(claimed: EndingRow, calls: Call[], now: number): AttemptRow[] {
-  return calls.map((call) => ({
-    ...call,
-    ending_id: claimed.id,
-    attempt: claimed.attempt + 1,
-    confirmed_at: call.result === 'already_ended' ? now : null,
-  }))
+    .where('claimed_until', 'is not', null)
+    .returning('id')
+    .execute()
+  return new Set(rows.map(({ id }) => id))
 }
 
 /** For the only process on a database, when it starts: whoever held these claims is dead. Returns how many. */

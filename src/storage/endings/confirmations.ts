@@ -1,16 +1,9 @@
-import { sql } from 'kysely'
-import type { Outcome } from '../../ending.ts'
 import { compiledOnce, engineOf } from '../engine/compiled.ts'
 import type { Db, EndingRow, Trx } from '../schema.ts'
-import { CURFEW, noteChanges } from './change-log.ts'
-import { isUnclaimed, PENDING } from './pending.ts'
+import { confirm, endSeenOver, NEVER_AGAIN, reopen } from './transitions.ts'
 
-/** How long after its end a session is looked up, where no webhook has told of it until then. */
-export const CONFIRM_AFTER_MS = 5_000
 /** A session that is seen live this long after a 2xx was not ended by it. */
 export const STILL_LIVE_AFTER_MS = 60_000
-/** How often an ending becomes pending again because its session was still live. */
-const MOST_REOPENED = 3
 
 /** An ending whose sessions are to be looked up, with those that answered 2xx and were not seen since. */
 export interface Unconfirmed {
@@ -32,7 +25,7 @@ export async function nextConfirmation(db: Db): Promise<number | undefined> {
   return (await firstToConfirm(db, {})).rows[0]?.confirm_at ?? undefined
 }
 
-const claimFirst = compiledOnce((db, at: { now: number; until: number }) =>
+const claimDue = compiledOnce((db, at: { now: number; until: number; limit: number }) =>
   db
     .with('picked', () => {
       const picked = db
@@ -40,7 +33,7 @@ const claimFirst = compiledOnce((db, at: { now: number; until: number }) =>
         .select('id')
         .where('confirm_at', '<=', at.now)
         .orderBy('confirm_at')
-        .limit(1)
+        .limit(at.limit)
       return engineOf(db) === 'postgres' ? picked.forUpdate().skipLocked() : picked
     })
     .updateTable('endings')
@@ -59,23 +52,20 @@ const unseenSessions = compiledOnce((db, at: { ending: string }) =>
     .where('confirmed_at', 'is', null),
 )
 
-/** Takes the one that waits longest for its confirmation; nobody else does before `until`. All epoch ms. */
-export async function claimConfirmation(
+/** Takes those that wait longest for their confirmation; nobody else does before `until`. All epoch ms. */
+export async function claimConfirmations(
   trx: Trx,
+  limit: number,
   now: number,
   until: number,
-): Promise<Unconfirmed | undefined> {
-  const [ending] = (await claimFirst(trx, { now, until })).rows
-  if (!ending) return undefined
-  const { rows: sessions } = await unseenSessions(trx, { ending: ending.id })
-  // All were seen between one attempt and the next.
-  if (sessions.length === 0)
-    await trx
-      .updateTable('endings')
-      .set({ confirmed_at: now, confirm_at: null })
-      .where('id', '=', ending.id)
-      .execute()
-  return { ending, sessions: sessions.map(({ session }) => session) }
+): Promise<Unconfirmed[]> {
+  const claimed: Unconfirmed[] = []
+  for (const ending of (await claimDue(trx, { limit, now, until })).rows) {
+    const { rows: sessions } = await unseenSessions(trx, { ending: ending.id })
+    if (sessions.length === 0) await confirm(trx, ending.id, now)
+    else claimed.push({ ending, sessions: sessions.map(({ session }) => session) })
+  }
+  return claimed
 }
 
 interface SeenOver extends Record<string, unknown> {
@@ -100,58 +90,15 @@ const sessionIsOver = compiledOnce((db, at: SeenOver) =>
     .where('over_at', 'is', null),
 )
 
-const confirmEnded = compiledOnce((db, at: SeenOver) =>
-  db
-    .updateTable('endings')
-    .set({ confirmed_at: at.now, confirm_at: null })
-    .where('outcome', '=', 'ended')
-    .where('confirmed_at', 'is', null)
-    .where('id', 'in', (eb) =>
-      eb.selectFrom('attempts').select('ending_id').where('session', '=', at.session),
-    )
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('attempts as open')
-            .select('open.id')
-            .whereRef('open.ending_id', '=', 'endings.id')
-            .where('open.result', '=', 'ended')
-            .where('open.confirmed_at', 'is', null),
-        ),
-      ),
-    )
-    .returningAll(),
-)
-
-const finishPending = compiledOnce((db, at: SeenOver) =>
-  db
-    .updateTable('endings')
-    .set((eb) => ({
-      state: 'ended',
-      outcome: sql<Outcome>`case when exists (select 1 from attempts where ending_id = endings.id and result = 'ended')
-        then 'ended' else 'already_ended' end`,
-      finished_at: at.now,
-      confirmed_at: at.now,
-      claim: eb('claim', '+', 1),
-      claimed_until: null,
-    }))
-    .where('state', '=', PENDING)
-    .where('target_kind', '=', 'session')
-    .where('target_id', '=', at.session)
-    .where(isUnclaimed(at.now))
-    .returningAll(),
-)
-
 /**
  * `session` was seen not to be live. What ended it is confirmed, and whatever else was still to end that very session
  * is over; an ending of its room is not, since the next session there may be its business. Returns what changed.
  */
-export async function sessionSeenOver(trx: Trx, session: string, now: number): Promise<EndingRow[]> {
+export async function sessionSeenOver(trx: Trx, session: string, now: number) {
   const seen = { session, now }
   await confirmAttempts(trx, seen)
   await sessionIsOver(trx, seen)
-  const [confirmed, finished] = [await confirmEnded(trx, seen), await finishPending(trx, seen)]
-  return [...confirmed.rows, ...finished.rows]
+  return endSeenOver(trx, seen)
 }
 
 /** Looks again at `at` (epoch ms); never where that is null. */
@@ -164,65 +111,19 @@ export async function postponeConfirmation(trx: Trx, id: string, at: number | nu
     .execute()
 }
 
-/** Of an ending that is over: it is not to be tried again, whatever is seen of its session. */
-export const NEVER_AGAIN = Number.MAX_SAFE_INTEGER
-
-/**
- * Its session was seen live long after a 2xx: it is to be ended again, now, or at its `next_attempt_at` where something
- * has put that off meanwhile. Without its key, where another has taken that. Undefined where it is confirmed by now, is
- * not asked for any more, or has been reopened often enough; then nobody looks again.
- */
-export async function reopen(
-  trx: Trx,
-  { id, claim, target_id }: EndingRow,
-  now: number,
-): Promise<EndingRow | undefined> {
-  const ending = await trx
-    .updateTable('endings')
-    .set((eb) => ({
-      state: 'pending',
-      outcome: null,
-      finished_at: null,
-      confirm_at: null,
-      due_at: eb
-        .case()
-        .when('next_attempt_at', '>', now)
-        .then(eb.ref('next_attempt_at'))
-        .else(eb.ref('due_at'))
-        .end(),
-      next_attempt_at: eb
-        .case()
-        .when('next_attempt_at', '>', now)
-        .then(eb.ref('next_attempt_at'))
-        .else(sql<number>`cast(${now} as bigint)`)
-        .end(),
-      retry_since: null,
-      retry_base: eb.ref('attempt'),
-      reopened: eb('reopened', '+', 1),
-      key: sql<string | null>`case when exists (select 1 from endings as other where other.state = 'pending'
-        and other.requested_by = endings.requested_by and other.key = endings.key) then null else endings.key end`,
-    }))
-    .where('id', '=', id)
-    .where('claim', '=', claim)
-    .where('outcome', '=', 'ended')
-    .where('confirm_at', 'is not', null)
-    .where('reopened', '<', MOST_REOPENED)
-    .where('next_attempt_at', '<', NEVER_AGAIN)
-    .returningAll()
-    .executeTakeFirst()
-  if (!ending) {
-    await postponeConfirmation(trx, id, null)
-    // A rule that is set from now on finds the session as if it were new.
-    await trx
-      .deleteFrom('session_limits')
-      .where('session', '=', target_id)
-      .where('ending_id', 'in', (eb) =>
-        eb.selectFrom('endings').select('id').where('id', '=', id).where('next_attempt_at', '=', NEVER_AGAIN),
-      )
-      .execute()
-  } else {
-    const states = { from: { state: 'ended', outcome: 'ended' }, to: { state: 'pending', outcome: null } }
-    await noteChanges(trx, [{ ending, by: CURFEW, change: 'reopened', ...states }], now)
-  }
-  return ending
+/** See `reopen` in transitions.ts; where it is not to be ended again, nobody looks at its session any more. */
+export async function reopenOrForget(trx: Trx, seen: EndingRow, now: number): Promise<EndingRow | undefined> {
+  const ending = await reopen(trx, seen, now)
+  if (ending) return ending
+  const { id, target_id } = seen
+  await postponeConfirmation(trx, id, null)
+  // A rule that is set from now on finds the session as if it were new.
+  await trx
+    .deleteFrom('session_limits')
+    .where('session', '=', target_id)
+    .where('ending_id', 'in', (eb) =>
+      eb.selectFrom('endings').select('id').where('id', '=', id).where('next_attempt_at', '=', NEVER_AGAIN),
+    )
+    .execute()
+  return undefined
 }

@@ -1,5 +1,5 @@
 import type { Trx } from '../schema.ts'
-import { PENDING } from './pending.ts'
+import { PENDING } from './conditions.ts'
 
 // Small, so that no commit keeps a claim or a caller waiting.
 const BATCH = 500

@@ -1,7 +1,7 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
-import { roomId, type State } from '../../ending.ts'
+import { type Failure, roomId, type State } from '../../ending.ts'
 import type { Db, EndingRow, Tables } from '../schema.ts'
-import { FAILED, PENDING } from './pending.ts'
+import { FAILED, PENDING } from './conditions.ts'
 
 /** Every field narrows. `session` also finds endings of a room that made an end call for that session. */
 export interface EndingFilter {
@@ -15,6 +15,10 @@ export interface EndingFilter {
   /** epoch ms, exclusive */
   dueBefore?: number
   dueAfter?: number
+  failure?: Failure
+  /** epoch ms, exclusive */
+  finishedBefore?: number
+  finishedAfter?: number
   /** the id behind which the page begins */
   before?: string
 }
@@ -26,7 +30,7 @@ export interface EndingPage {
 }
 
 // What no index finds is looked for among as many endings at a time: some ms of work, however large the ledger is.
-const LOOKED_THROUGH = 5_000
+export const LOOKED_THROUGH = 5_000
 const IDS_AT_ONCE = 250
 
 type Endings<O = EndingRow> = SelectQueryBuilder<Tables, 'endings', O>
@@ -82,7 +86,9 @@ type Walked = <O>(query: Endings<O>) => Endings<O>
 
 /** The index that is walked, newest first; `isWhole` where it has nothing else than what is asked for. */
 function walkOf(db: Db, filter: EndingFilter): { walked: Walked; isWhole: boolean } {
-  const { state, session, room, key, subject } = filter
+  const { session, room, key, subject, failure } = filter
+  // Only what has failed has a failure.
+  const state = failure === undefined ? filter.state : (filter.state ?? 'failed')
   if (session !== undefined)
     return { walked: (query) => query.where('id', 'in', ofSession(db, session)), isWhole: true }
   const others = (...but: Array<keyof EndingFilter>) =>
@@ -101,7 +107,10 @@ function walkOf(db: Db, filter: EndingFilter): { walked: Walked; isWhole: boolea
     }
   if (state === 'pending' || state === 'failed') {
     const literal = state === 'pending' ? PENDING : FAILED
-    return { walked: (query) => query.where('state', '=', literal), isWhole: !others('state') }
+    return {
+      walked: (query) => query.where('state', '=', literal),
+      isWhole: failure === undefined && !others('state'),
+    }
   }
   return { walked: (query) => query, isWhole: !others() }
 }
@@ -153,7 +162,7 @@ async function dueOnes(
     .reverse()
 }
 
-function narrowed(query: Endings, filter: EndingFilter): Endings {
+export function narrowed(query: Endings, filter: EndingFilter): Endings {
   let narrow = query
   if (filter.state) narrow = narrow.where('state', '=', sql.lit(filter.state))
   if (filter.reason !== undefined) narrow = narrow.where('reason', '=', filter.reason)
@@ -162,6 +171,9 @@ function narrowed(query: Endings, filter: EndingFilter): Endings {
   if (filter.requestedBy !== undefined) narrow = narrow.where('requested_by', '=', filter.requestedBy)
   if (filter.dueBefore !== undefined) narrow = narrow.where('due_at', '<', filter.dueBefore)
   if (filter.dueAfter !== undefined) narrow = narrow.where('due_at', '>', filter.dueAfter)
+  if (filter.failure !== undefined) narrow = narrow.where('failure', '=', filter.failure)
+  if (filter.finishedBefore !== undefined) narrow = narrow.where('finished_at', '<', filter.finishedBefore)
+  if (filter.finishedAfter !== undefined) narrow = narrow.where('finished_at', '>', filter.finishedAfter)
   if (filter.room !== undefined)
     narrow = narrow.where('target_kind', '=', 'room').where('target_id', '=', roomId(filter.room))
   return narrow

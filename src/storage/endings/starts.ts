@@ -12,12 +12,26 @@ export interface Start {
 
 /** Carries out what is due when it is stored, so that nobody has to look for it. */
 export interface Starter {
-  /** undefined where it is not its turn: no place is free, or no call is left, or something that is due comes before */
-  reserve(): Start | undefined
+  /** For one of that caller; undefined where it is not its turn: it is paused, no place is free, or no call is left, or something that is due comes before */
+  reserve(caller: string): Start | undefined
+}
+
+/** Does `work` with places for what it stores; those that it has not begun anything in are given back. */
+export async function withStarts<T>(
+  starter: Starter | undefined,
+  clock: Clock,
+  work: (starts: Starts) => Promise<T>,
+): Promise<T> {
+  const starts = new Starts(starter, clock)
+  try {
+    return await work(starts)
+  } finally {
+    starts.giveBack()
+  }
 }
 
 /** The places for what one request stores. */
-export class Starts {
+class Starts {
   readonly #starter: Starter | undefined
   readonly #clock: Clock
   readonly #reserved: Start[] = []
@@ -28,9 +42,9 @@ export class Starts {
   }
 
   /** Until when (epoch ms) an instruction is claimed where it is stored now; null where somebody has to look for it. */
-  claimFor({ dueAt }: Instruction): number | null {
+  claimFor({ dueAt, requestedBy }: Instruction): number | null {
     if (dueAt > this.#clock.now()) return null
-    const start = this.#starter?.reserve()
+    const start = this.#starter?.reserve(requestedBy)
     if (start) this.#reserved.push(start)
     return start?.claimedUntil ?? null
   }

@@ -3,13 +3,15 @@ import { type InsertQueryBuilder, type InsertResult, type QueryResult, sql } fro
 import type { Clock } from '../../clock.ts'
 import { type Instruction, targetColumns } from '../../ending.ts'
 import { nextWarningAt } from '../../time-limits/warnings.ts'
+import { newTraceparent } from '../../traceparent.ts'
 import { compiledOnce, engineOf } from '../engine/compiled.ts'
 import type { Batched } from '../engine/group-commit.ts'
 import { newId } from '../engine/ids.ts'
 import type { Db, EndingRow, Engine, Tables, Trx } from '../schema.ts'
 import { Closures } from '../time-limits/closures.ts'
-import { newClaim } from './endings.ts'
-import { PENDING } from './pending.ts'
+import { newClaim } from './asked-anew.ts'
+import { mayCall } from './claims.ts'
+import { PENDING } from './conditions.ts'
 import { noteReplaced, previousOf, type Stored } from './replacements.ts'
 
 /** What is to be stored, and until when (epoch ms) whoever stores it has it for itself: null for nobody. */
@@ -183,7 +185,7 @@ const upsertAsJson = compiledOnce((db, at: { rows: string; now: number }) => {
   return replacing(db, insert, at.now)
 })
 
-/** Another replica may have left something that is due before: nobody has this for itself then. */
+/** Another replica may have left something that is due before, or have stopped all calls: nobody has this for itself then. */
 function unlessOthersAreDue(db: Db | Trx, now: number) {
   const others = db
     .selectFrom('endings as other')
@@ -191,7 +193,8 @@ function unlessOthersAreDue(db: Db | Trx, now: number) {
     .where('other.state', '=', PENDING)
     .where('other.next_attempt_at', '<=', now)
     .where((eb) => eb.or([eb('other.claimed_until', 'is', null), eb('other.claimed_until', '<=', now)]))
-  return sql`case when row.claimed_until is not null and not exists ${others} then row.claimed_until end`
+  return sql`case when row.claimed_until is not null and ${mayCall(now, 0, sql<string>`row.requested_by`)} and not exists ${others}
+    then row.claimed_until end`
 }
 
 function replacing(db: Db | Trx, insert: InsertQueryBuilder<Tables, 'endings', InsertResult>, now: number) {
@@ -213,6 +216,7 @@ function replacing(db: Db | Trx, insert: InsertQueryBuilder<Tables, 'endings', I
           warn_minutes: eb.ref('excluded.warn_minutes'),
           warn_at: eb.ref('excluded.warn_at'),
           previous: previousOf(db),
+          traceparent: eb.ref('excluded.traceparent'),
           ...newClaim,
           claimed_until: eb.ref('excluded.claimed_until'),
         }))
@@ -253,6 +257,7 @@ const ENDING_COLUMNS = {
   previous: 'text',
   last_error: 'text',
   last_error_at: 'bigint',
+  traceparent: 'text',
 } as const satisfies Record<keyof EndingRow, string>
 const COLUMNS = Object.keys(ENDING_COLUMNS) as Array<keyof EndingRow>
 
@@ -286,5 +291,6 @@ function newRow({ instruction, claimedUntil }: Upsert, now: number, warnMinutes:
     previous: null,
     last_error: null,
     last_error_at: null,
+    traceparent: instruction.traceparent ?? newTraceparent(),
   }
 }

@@ -1,17 +1,29 @@
 import { Kysely, PostgresDialect, SqliteDialect, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
-import { type Clock, shiftedClock } from '../../clock.ts'
+import { type Clock, shiftedClock, systemClock } from '../../clock.ts'
 import type { Db, Engine, Tables } from '../schema.ts'
 import { migrations } from './migrations/index.ts'
 import { lockFile, NodeSqlite } from './node-sqlite.ts'
+import { NOBODY, PostgresSignals, type Signals } from './signals.ts'
 
 export interface OpenDatabase {
   engine: Engine
+  /** for whatever is read for people */
   db: Db
+  /** for what is written, one commit after the other, and one that is long beside it */
+  writes: Db
+  /** for the renewal of leases alone, which must not wait for anything else */
+  leases: Db
+  /** for telling callers, which must hold up nothing that ends a session */
+  deliveries: Db
   /** The clock that everybody on this database agrees on. */
   clock: Clock
+  /** how the processes on this database wake each other */
+  signals: Signals
   /** Throws where what is written now would not be found again. */
   verify(): void
+  /** Resolves when all that is committed is on the disk; absent where a commit is. */
+  sync?: () => Promise<void>
   close(): Promise<void>
 }
 
@@ -21,6 +33,8 @@ export interface DatabaseOptions {
   clock: Clock
   /** Told of trouble on idle connections, which no query would otherwise report. */
   onError?: (error: Error) => void
+  /** Told where a pooler between keeps processes from waking each other. */
+  onDeaf?: () => void
 }
 
 /**
@@ -37,15 +51,28 @@ async function openSqlite({ url, clock }: DatabaseOptions): Promise<OpenDatabase
   try {
     const database = new NodeSqlite(file)
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) })
-    const close = async () => {
-      await db.destroy()
-      lock.release()
-    }
     await migrate(db).catch(async (error) => {
       await db.destroy()
       throw error
     })
-    return { engine: 'sqlite', db, clock, verify: () => database.verifyInPlace(), close }
+    const log = database.logSync()
+    const close = async () => {
+      await db.destroy()
+      await log.close()
+      lock.release()
+    }
+    return {
+      engine: 'sqlite',
+      db,
+      writes: db,
+      leases: db,
+      deliveries: db,
+      signals: NOBODY,
+      clock,
+      verify: () => database.verifyInPlace(),
+      sync: () => log.sync(),
+      close,
+    }
   } catch (error) {
     lock.release()
     throw error
@@ -53,17 +80,19 @@ async function openSqlite({ url, clock }: DatabaseOptions): Promise<OpenDatabase
 }
 
 const OFFSET_MEASURED_EVERY_MS = 60_000
-const POOL_SIZE = 10
+const CONNECTIONS = { reads: 6, writes: 3, leases: 1, deliveries: 2 }
 const CONNECT_TIMEOUT_MS = 5_000
 // The server gives up first; where it cannot be heard, a network that swallows packets must not hold anybody for ever.
 const STATEMENT_TIMEOUT_MS = 8_000
 const QUERY_TIMEOUT_MS = 10_000
 // Others hold a row for some ms. A writer that waits longer for one keeps everybody else's commit waiting.
 const LOCK_TIMEOUT_MS = 2_000
+// What a power failure may undo: what was told is told once more.
+const NO_WAIT_FOR_DISK = '-c synchronous_commit=off'
 // An index on a large table takes as long as it takes; what waits for its lock keeps out everybody who comes after it.
 const MIGRATION_LOCK_TIMEOUT_MS = 60_000
 
-async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<OpenDatabase> {
+async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): Promise<OpenDatabase> {
   // Only here: a service on SQLite need not carry the driver in memory.
   const { default: pg } = await import('pg')
   // PostgreSQL's bigint comes as a string, since it may exceed a double; ours are epoch ms and counts, which never do.
@@ -78,36 +107,64 @@ async function openPostgres({ url, clock, onError }: DatabaseOptions): Promise<O
   const migrating = new pg.Pool({ ...common, max: 1, lock_timeout: MIGRATION_LOCK_TIMEOUT_MS })
   migrating.on('error', (error) => onError?.(error))
   await migrateOn(new Kysely<Tables>({ dialect: new PostgresDialect({ pool: migrating }) }))
-  const pool = new pg.Pool({
-    ...common,
-    max: POOL_SIZE,
-    query_timeout: QUERY_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    lock_timeout: LOCK_TIMEOUT_MS,
-    types: { getTypeParser },
-  })
-  pool.on('error', (error) => onError?.(error))
-  // The pool hears only of its idle clients; one that breaks while it is used tells its query, and whoever listens here.
-  pool.on('connect', (client) => void client.on('error', (error) => onError?.(error)))
-  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  const opened = (max: number, { min = 1, options = '' } = {}) => {
+    const pool = new pg.Pool({
+      ...common,
+      max,
+      options,
+      // To be connected anew costs the first ending after a quiet minute tens of ms: one of each stays.
+      min,
+      query_timeout: QUERY_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      types: { getTypeParser },
+    })
+    pool.on('error', (error) => onError?.(error))
+    // The pool hears only of its idle clients; one that breaks while it is used tells its query, and whoever listens here.
+    pool.on('connect', (client) => void client.on('error', (error) => onError?.(error)))
+    return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  }
+  const db = opened(CONNECTIONS.reads)
+  const writes = opened(CONNECTIONS.writes)
+  const leases = opened(CONNECTIONS.leases)
+  const deliveries = opened(CONNECTIONS.deliveries, { min: 0, options: NO_WAIT_FOR_DISK })
   const stop = new AbortController()
   const close = async () => {
     stop.abort()
-    await db.destroy()
+    const pools = [db, writes, leases, deliveries]
+    await Promise.all([...pools.map((pool) => pool.destroy()), signals?.close()])
   }
+  let signals: Signals | undefined
   let offset = 0
   const measure = async () => {
     offset = await measureOffset(db, clock)
   }
   try {
-    await measure()
+    const others = [writes, leases].map((pool) => sql`select 1`.execute(pool))
+    await Promise.all([measure(), ...others])
   } catch (error) {
     await close()
     throw error
   }
   void remeasure(measure, clock, stop.signal, onError)
+  signals = new PostgresSignals({
+    connect: () => new pg.Client({ ...common, query_timeout: QUERY_TIMEOUT_MS }),
+    clock: systemClock,
+    onError: (error) => onError?.(error),
+    onDeaf: () => onDeaf?.(),
+  })
   const verify = () => {}
-  return { engine: 'postgres', db, clock: shiftedClock(clock, () => offset), verify, close }
+  return {
+    engine: 'postgres',
+    db,
+    writes,
+    leases,
+    deliveries,
+    signals,
+    clock: shiftedClock(clock, () => offset),
+    verify,
+    close,
+  }
 }
 
 async function remeasure(
@@ -131,10 +188,11 @@ async function measureOffset(db: Db, clock: Clock): Promise<number> {
   for (let sample = 0; sample < 5; sample += 1) {
     const before = clock.now()
     const { rows } = await sql<{
-      now: number
+      now: number | null
     }>`select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db)
     const after = clock.now()
-    const offset = Math.round((rows[0]?.now ?? before) - (before + after) / 2)
+    const told = rows[0]?.now ?? undefined
+    const offset = told === undefined ? 0 : Math.round(told - (before + after) / 2)
     if (after - before < best.took) best = { took: after - before, offset }
   }
   return best.offset

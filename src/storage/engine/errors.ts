@@ -43,7 +43,7 @@ export function isTrouble(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code, errcode, message } = error as Error & { code?: unknown; errcode?: number }
   if (errcode !== undefined) return SQLITE_TROUBLE.includes(errcode & 0xff)
-  if (code === READ_ONLY || code === REPLACED) return true
+  if (code === READ_ONLY || code === REPLACED || code === 'NOT_SYNCED') return true
   if (typeof code === 'string' && (POSTGRES_TROUBLE.test(code) || NETWORK.test(code))) return true
   return !(error instanceof TypeError) && isOfDriver(code) && SAID.test(message)
 }
@@ -64,4 +64,20 @@ export class DatabaseReplacedError extends Error {
 /** PostgreSQL: another transaction took the same unique key first. */
 export function isUniqueViolation(error: unknown): boolean {
   return (error as { code?: string }).code === '23505'
+}
+
+const DEADLOCK = '40P01'
+
+/**
+ * Of two transactions that wait for each other PostgreSQL ends one, and nothing of that one is done: it is done once
+ * more, when the other is out of the way.
+ */
+export async function onceMoreAfterDeadlock<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: unknown } }
+    if (cause?.code !== DEADLOCK) throw error
+    return work()
+  }
 }

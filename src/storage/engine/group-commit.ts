@@ -3,7 +3,7 @@ import type { Db, Engine, Tables, Trx } from '../schema.ts'
 import { engineOf } from './compiled.ts'
 import { isTrouble } from './errors.ts'
 
-type Work<T> = (trx: Trx) => Promise<T>
+export type Work<T> = (trx: Trx) => Promise<T>
 
 /** Work that is cheaper for several items than for each by itself: what arrives together is done by one run. */
 export interface Batched<I, O> {
@@ -11,13 +11,25 @@ export interface Batched<I, O> {
   run(trx: Trx, items: I[]): Promise<O[]>
   /** Whether `run` is one statement for these items, and so needs no transaction around it. */
   isOneStatement(items: I[], engine: Engine): boolean
+  /** Nothing is lost where a power failure undoes it, so nobody waits for the disk. */
+  isVolatile?: boolean
 }
 
 export interface CommitOptions {
   /** Long work has commits of its own, and between two of them everybody else has one. */
   isLong?: boolean
+  /** See `Batched`. */
+  isVolatile?: boolean
   /** Work of one commit is done in this order, so that two replicas lock the same rows one after the other. */
   order?: string
+}
+
+/** Where writes are carried out. */
+export interface Commits {
+  /** Resolves with what `work` returned; rejects with what it threw, or why it was not committed. */
+  run<T>(work: Work<T>, options?: CommitOptions): Promise<T>
+  /** The same for one item of batched work. */
+  add<I, O>(work: Batched<I, O>, item: I): Promise<O>
 }
 
 interface Caller {
@@ -44,22 +56,31 @@ const LONGEST_COMMIT_MS = 20
  * A commit runs straight through first. Where something in it throws, it is rolled back and run again with a savepoint
  * around each item, so that one's violation is not another's. Work may therefore run twice and must do nothing but SQL.
  */
-export class GroupCommit {
+export class GroupCommit implements Commits {
   readonly #db: Db
   readonly #verify: () => void
+  readonly #sync: (() => Promise<void>) | undefined
   readonly #waiting: Entry[] = []
   readonly #long: Entry[] = []
   #running = false
 
-  /** `verify` throws where what would be committed now would not be found again. */
-  constructor(db: Db, verify: () => void = () => {}) {
+  /**
+   * `verify` throws where what would be committed now would not be found again; `sync` resolves when what is committed is
+   * on the disk, where a commit alone does not see to that.
+   */
+  constructor(
+    db: Db,
+    { verify = () => {}, sync }: { verify?: () => void; sync?: (() => Promise<void>) | undefined } = {},
+  ) {
     this.#db = db
     this.#verify = verify
+    this.#sync = sync
   }
 
   /** Resolves with what `work` returned once it is committed; rejects with what it threw, or why it was not committed. */
-  run<T>(work: Work<T>, { isLong = false, order = '' }: CommitOptions = {}): Promise<T> {
-    const alone: Batched<null, T> = { run: async (trx) => [await work(trx)], isOneStatement: () => false }
+  run<T>(work: Work<T>, { isLong = false, isVolatile = false, order = '' }: CommitOptions = {}): Promise<T> {
+    const run = async (trx: Trx) => [await work(trx)]
+    const alone: Batched<null, T> = { run, isOneStatement: () => false, isVolatile }
     return this.#enqueue(isLong ? this.#long : this.#waiting, alone, null, order)
   }
 
@@ -108,10 +129,28 @@ export class GroupCommit {
         (await this.#transaction(entries, withSavepoints))
       // What there was no time for is first in the next one.
       queue.unshift(...entries.slice(done?.count))
-      done?.tell()
+      if (done) this.#tell(done)
     } catch (error) {
-      for (const { callers } of entries) for (const { reject } of callers) reject(error)
+      rejectAll(entries, error)
     }
+  }
+
+  /** Once it is on the disk; meanwhile the next commit goes on. */
+  #tell({ answers }: Done): void {
+    const isWaiting = ({ entry }: Answered) => this.#sync !== undefined && entry.work.isVolatile !== true
+    const waiting = answers.filter(isWaiting)
+    for (const one of answers) if (!isWaiting(one)) one.tell()
+    if (waiting.length === 0) return
+    this.#sync?.().then(
+      () => {
+        for (const { tell } of waiting) tell()
+      },
+      (error) =>
+        rejectAll(
+          waiting.map(({ entry }) => entry),
+          error,
+        ),
+    )
   }
 
   /** One statement is a transaction by itself: without BEGIN and COMMIT it is one round trip instead of three. */
@@ -120,7 +159,7 @@ export class GroupCommit {
     this.#verify()
     try {
       const answers = await entry.work.run(this.#db as Trx, entry.items)
-      return { count: 1, tell: () => answer(entry, answers) }
+      return { count: 1, answers: [{ entry, tell: () => answer(entry, answers) }] }
     } catch (error) {
       // Whether it was stored is not known where the connection broke, so it must not be tried again.
       if (isTrouble(error)) throw error
@@ -148,8 +187,14 @@ export class GroupCommit {
   }
 }
 
+/** Of how many entries a commit was, and what they are to be told. */
 interface Done {
   count: number
+  answers: Answered[]
+}
+
+interface Answered {
+  entry: Entry
   tell: () => void
 }
 
@@ -157,39 +202,43 @@ type Open = ControlledTransaction<Tables>
 
 async function straight(trx: Open, entries: Entry[]): Promise<Done | undefined> {
   const until = performance.now() + LONGEST_COMMIT_MS
-  const tell: Array<() => void> = []
+  const answers: Answered[] = []
   for (const entry of entries) {
-    if (tell.length > 0 && performance.now() > until) break
+    if (answers.length > 0 && performance.now() > until) break
     try {
-      const answers = await entry.work.run(trx, entry.items)
-      tell.push(() => answer(entry, answers))
+      const values = await entry.work.run(trx, entry.items)
+      answers.push({ entry, tell: () => answer(entry, values) })
     } catch {
       return undefined
     }
   }
-  return { count: tell.length, tell: () => tell.forEach((one) => void one()) }
+  return { count: answers.length, answers }
 }
 
 async function withSavepoints(trx: Open, entries: Entry[]): Promise<Done> {
-  const tell: Array<() => void> = []
-  for (const { work, items, callers } of entries)
-    for (const [i, item] of items.entries()) {
-      const { resolve, reject } = callers[i] as Caller
+  const answers: Answered[] = []
+  for (const entry of entries)
+    for (const [i, item] of entry.items.entries()) {
+      const { resolve, reject } = entry.callers[i] as Caller
       const guarded = await trx.savepoint('one').execute()
       try {
-        const [value] = await work.run(guarded, [item])
+        const [value] = await entry.work.run(guarded, [item])
         await guarded.releaseSavepoint('one').execute()
-        tell.push(() => resolve(value))
+        answers.push({ entry, tell: () => resolve(value) })
       } catch (error) {
         await guarded.rollbackToSavepoint('one').execute()
-        tell.push(() => reject(error))
+        answers.push({ entry, tell: () => reject(error) })
       }
     }
-  return { count: entries.length, tell: () => tell.forEach((one) => void one()) }
+  return { count: entries.length, answers }
 }
 
 function answer({ callers }: Entry, answers: unknown[]): void {
   callers.forEach(({ resolve }, i) => void resolve(answers[i]))
+}
+
+function rejectAll(entries: Entry[], error: unknown): void {
+  for (const { callers } of entries) for (const { reject } of callers) reject(error)
 }
 
 function byOrder(a: Entry, b: Entry): number {

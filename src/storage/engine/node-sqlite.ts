@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import type { SqliteDatabase, SqliteStatement } from 'kysely'
 import { DatabaseReplacedError } from './errors.ts'
+import { LogSync } from './log-sync.ts'
 
 // Kysely asks for a statement for every query; the service has a few dozen texts, list filters included.
 const STATEMENTS_KEPT = 256
@@ -17,7 +18,7 @@ export class NodeSqlite implements SqliteDatabase {
   constructor(file: string) {
     this.#db = new DatabaseSync(file)
     this.#file = file
-    // FULL: a commit is on the disk before anybody is told of it. WAL: one fsync for each commit, not two.
+    // WAL: one sync for each commit, not two. FULL until `logSync` takes that over.
     this.#db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on')
     // Copying the log back every 16 MB instead of every 4: pages that are written again and again are copied once.
     this.#db.exec('pragma wal_autocheckpoint = 4000')
@@ -33,10 +34,20 @@ export class NodeSqlite implements SqliteDatabase {
     )
   }
 
+  /**
+   * From now on a commit is in the log when it is made, and on the disk when somebody has synced that: see `LogSync`.
+   * SQLite itself goes on syncing whatever keeps the file whole.
+   */
+  logSync(): LogSync {
+    // The last commit that SQLite syncs itself makes the log, and its name in the folder, durable.
+    this.#db.exec('pragma user_version = 1; pragma synchronous = normal')
+    return new LogSync(`${this.#file}-wal`)
+  }
+
   prepare(sql: string): SqliteStatement {
     const known = this.#statements.get(sql)
     if (known) return known
-    const statement = wrap(this.#db.prepare(sql))
+    const statement = asKyselyExpects(this.#db.prepare(sql))
     if (this.#statements.size >= STATEMENTS_KEPT) this.#statements.clear()
     this.#statements.set(sql, statement)
     return statement
@@ -48,7 +59,7 @@ export class NodeSqlite implements SqliteDatabase {
   }
 }
 
-function wrap(statement: StatementSync): SqliteStatement {
+export function asKyselyExpects(statement: StatementSync): SqliteStatement {
   const parameters = (values: ReadonlyArray<unknown>) => values as SQLInputValue[]
   return {
     reader: statement.columns().length > 0,

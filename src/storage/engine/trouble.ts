@@ -37,7 +37,7 @@ export function troubleOf(error: unknown): string {
     errcode?: number
     message?: string
   }
-  if (code === 'DATABASE_REPLACED') return message
+  if (code === 'DATABASE_REPLACED' || code === 'NOT_SYNCED') return message
   const known = errcode === undefined ? POSTGRES[code ?? ''] : SQLITE[errcode & 0xff]
   if (known) return known
   if (/timeout|timed out/i.test(message)) return 'the database does not answer in time'

@@ -1,8 +1,8 @@
 import { type Target, targetColumns } from '../../ending.ts'
-import { PENDING } from '../endings/pending.ts'
+import type { Subject } from '../../events/fold.ts'
+import { PENDING } from '../endings/conditions.ts'
 import type { Trx } from '../schema.ts'
 import type { Closure } from '../time-limits/closures.ts'
-import type { Subject } from './subjects.ts'
 
 /**
  * What a sender's events have booked: by this transaction, as its events say; by those before it, for as long as the

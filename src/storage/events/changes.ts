@@ -1,15 +1,22 @@
 import type { Instruction } from '../../ending.ts'
-import type { Change } from '../../events/meaning.ts'
-import { noteCancelled } from '../endings/change-log.ts'
-import { cancelling, PENDING } from '../endings/pending.ts'
+import type { Change } from '../../events/change.ts'
+import { PENDING } from '../endings/conditions.ts'
+import { type Cancelling, cancel } from '../endings/transitions.ts'
 import { type Upsert, upsertEndings } from '../endings/upserts.ts'
 import { InProgressError } from '../engine/errors.ts'
 import type { EndingRow, Trx } from '../schema.ts'
 import type { Closures } from '../time-limits/closures.ts'
 
 export type How = 'accepted' | 'replaced' | 'cancelled'
-/** Told of each ending that a change makes, moves or takes back. */
 type Note = (ending: EndingRow, how: How) => void
+
+/** What asks for a change. */
+interface Origin {
+  /** Told of each ending that the change makes, moves or takes back. */
+  note: Note
+  /** which trace those belong to from then on */
+  traceparent: string | undefined
+}
 
 interface Setting {
   sender: string
@@ -21,6 +28,8 @@ interface Setting {
   /** until when (epoch ms) whoever stores this has it for itself; null for nobody */
   claimFor: (instruction: Instruction) => number | null
 }
+
+type Withdrawn = { key: string } | { subject: string }
 
 /** Carries out one party's changes in their order; what several of them store is stored together, as long as order allows. */
 export class Changes {
@@ -34,11 +43,11 @@ export class Changes {
   }
 
   /** @throws InProgressError where an ending that it is about is being carried out */
-  async apply(change: Change, note: Note): Promise<void> {
+  async apply(change: Change, { note, traceparent }: Origin): Promise<void> {
     // First, so that what another hold stands for now is not taken back with its old subject.
     if (this.#setting.holding) await this.#lift(change, note)
-    const taken = change.withdraw ? await this.#withdraw(change.withdraw, note) : undefined
-    this.#waiting.push(...change.store.map((instruction) => ({ instruction, note })))
+    const taken = change.withdraw ? await this.#withdraw(change.withdraw, { note, traceparent }) : undefined
+    for (const one of change.store) this.#waiting.push({ instruction: { ...one, traceparent }, note })
     if (change.close) await this.#close(change.close, taken?.id ?? null)
     if (change.close || change.store.some(({ hold }) => hold)) this.#setting.holding = true
   }
@@ -59,9 +68,10 @@ export class Changes {
     }
   }
 
-  async #withdraw(what: { key: string } | { subject: string }, note: Note): Promise<EndingRow | undefined> {
+  async #withdraw(what: Withdrawn, { note, traceparent }: Origin): Promise<EndingRow | undefined> {
     await this.flush()
-    const rows = await withdraw(this.#trx, this.#setting.sender, what, this.#setting.now)
+    const { sender, now } = this.#setting
+    const rows = await withdraw(this.#trx, sender, what, now, traceparent)
     for (const ending of rows) note(ending, 'cancelled')
     return rows[0]
   }
@@ -86,15 +96,16 @@ export class Changes {
 async function withdraw(
   trx: Trx,
   sender: string,
-  what: { key: string } | { subject: string },
+  what: Withdrawn,
   now: number,
+  traceparent: string | undefined,
 ): Promise<EndingRow[]> {
   const [column, value] = 'key' in what ? (['key', what.key] as const) : (['subject', what.subject] as const)
-  const rows = await cancelling(trx, now)
-    .where('requested_by', '=', sender)
-    .where(column, '=', value)
-    .returningAll()
-    .execute()
+  const narrow = (pending: Cancelling) => {
+    const some = pending.where('requested_by', '=', sender).where(column, '=', value)
+    return traceparent === undefined ? some : some.set({ traceparent })
+  }
+  const rows = await cancel(trx, narrow, sender, now)
   const left = await trx
     .selectFrom('endings')
     .select('id')
@@ -103,6 +114,5 @@ async function withdraw(
     .where(column, '=', value)
     .executeTakeFirst()
   if (left) throw new InProgressError('an ending is being carried out')
-  await noteCancelled(trx, rows, sender, now)
   return rows
 }

@@ -1,5 +1,5 @@
 import type { Instruction } from '../../ending.ts'
-import type { Change, EventMeaning } from '../../events/meaning.ts'
+import { foldEvent, type KnownEvent } from '../../events/fold.ts'
 import { inPieces, Turns } from '../../turns.ts'
 import { InProgressError } from '../engine/errors.ts'
 import type { EndingRow, Engine, EventsTable, Trx } from '../schema.ts'
@@ -7,7 +7,7 @@ import { Closures } from '../time-limits/closures.ts'
 import { hasHolds } from '../time-limits/holds.ts'
 import { Bookings } from './bookings.ts'
 import { Changes, type How } from './changes.ts'
-import { isNewer, lockSubjects, saveSubjects } from './subjects.ts'
+import { lockSubjects, saveSubjects } from './subjects.ts'
 
 // Each may be several statements; a turn of them takes some ms.
 const EVENTS_A_TURN = 10
@@ -28,7 +28,7 @@ export async function applyEvents(
   trx: Trx,
   engine: Engine,
   sender: string,
-  events: EventMeaning[],
+  events: KnownEvent[],
   now: number,
   warnMinutes: number[] = [],
   claimFor: (instruction: Instruction) => number | null = () => null,
@@ -41,7 +41,7 @@ export async function applyEvents(
   const closures = new Closures(trx, now, (closure) => bookings.has(closure))
   const holding = await hasHolds(trx, sender, now)
   const changes = new Changes(trx, { sender, now, warnMinutes, holding, closures, claimFor })
-  const results = await applyAll(changes, fresh, bookings, now)
+  const results = await applyAll(changes, fresh, bookings)
   await saveSubjects(trx, sender, subjects)
   await remember(trx, sender, fresh, results, now)
   return events.map((event) => resultOf(event, results, known))
@@ -49,16 +49,16 @@ export async function applyEvents(
 
 const nameOf = ({ source, id }: { source: string; id: string }) => `${source} ${id}`
 
-function firstOfEach(events: EventMeaning[]): EventMeaning[] {
-  const seen = new Map<string, EventMeaning>()
+function firstOfEach(events: KnownEvent[]): KnownEvent[] {
+  const seen = new Map<string, KnownEvent>()
   for (const event of events) if (!seen.has(nameOf(event))) seen.set(nameOf(event), event)
   return [...seen.values()]
 }
 
 /** The first of a batch says what it did; every other one with its name is a repeat of it. */
 function resultOf(
-  event: EventMeaning,
-  results: Map<EventMeaning, EventResult>,
+  event: KnownEvent,
+  results: Map<KnownEvent, EventResult>,
   known: Map<string, string[]>,
 ): EventResult {
   const own = results.get(event)
@@ -67,7 +67,7 @@ function resultOf(
   return { status: 'duplicate', endings: first?.endings ?? known.get(nameOf(event)) ?? [], changed: [] }
 }
 
-async function remembered(trx: Trx, sender: string, events: EventMeaning[]): Promise<Map<string, string[]>> {
+async function remembered(trx: Trx, sender: string, events: KnownEvent[]): Promise<Map<string, string[]>> {
   const known = new Map<string, string[]>()
   const turns = new Turns(EVENTS_A_TURN)
   // By their source, so that each is found in the table's key, however many events its sender has.
@@ -91,8 +91,8 @@ async function remembered(trx: Trx, sender: string, events: EventMeaning[]): Pro
 async function remember(
   trx: Trx,
   sender: string,
-  fresh: EventMeaning[],
-  results: Map<EventMeaning, EventResult>,
+  fresh: KnownEvent[],
+  results: Map<KnownEvent, EventResult>,
   now: number,
 ): Promise<void> {
   // In one order everywhere: two replicas with the same events must not wait for each other.
@@ -124,42 +124,27 @@ async function remember(
 /** Each event in its turn. */
 async function applyAll(
   changes: Changes,
-  fresh: EventMeaning[],
+  fresh: KnownEvent[],
   bookings: Bookings,
-  now: number,
-): Promise<Map<EventMeaning, EventResult>> {
-  const results = new Map<EventMeaning, EventResult>()
+): Promise<Map<KnownEvent, EventResult>> {
+  const results = new Map<KnownEvent, EventResult>()
   const turns = new Turns(EVENTS_A_TURN)
   for (const event of fresh) {
     await turns.spend()
-    const change = foldEvent(event, bookings, now)
+    const known = event.subject === undefined ? undefined : bookings.subject(event.subject)
+    const { change, subject } = foldEvent(event, known)
+    if (subject) bookings.set(event.subject as string, subject)
     const result: EventResult = { status: change ? 'accepted' : 'stale', endings: [], changed: [] }
     results.set(event, result)
     if (change)
-      await changes.apply(change, (ending, how) => {
-        result.endings.push(ending.id)
-        result.changed.push({ ending, how })
+      await changes.apply(change, {
+        traceparent: event.traceparent,
+        note: (ending, how) => {
+          result.endings.push(ending.id)
+          result.changed.push({ ending, how })
+        },
       })
   }
   await changes.flush()
   return results
-}
-
-/**
- * What an event changes; undefined where it came too late to change anything. One that came late may still tell what
- * the newer ones left open, a booking's room for example: then what follows from those is done now.
- */
-function foldEvent(event: EventMeaning, bookings: Bookings, now: number): Change | undefined {
-  const known = event.subject === undefined ? undefined : bookings.subject(event.subject)
-  if (event.subject === undefined || !known) return event.decide(event.learn(undefined, true))
-  const newest = isNewer(event, known, now)
-  const memory = event.learn(known.memory ?? undefined, newest)
-  const change = event.decide(memory)
-  const isChange = newest || JSON.stringify(change) !== JSON.stringify(event.decide(known.memory))
-  const mattersUntil = Math.max(now, event.mattersUntil(memory))
-  const order = newest
-    ? { time: event.time ?? now, precedence: event.precedence, timed: event.time !== undefined }
-    : { time: known.time, precedence: known.precedence, timed: known.timed }
-  bookings.set(event.subject, { ...order, memory, mattersUntil, booked: event.booked(memory) })
-  return isChange ? change : undefined
 }

@@ -1,17 +1,8 @@
 import { type TargetKind, targetColumns, targetOf } from '../../ending.ts'
-import type { Booked, EventMeaning } from '../../events/meaning.ts'
+import type { Booked } from '../../events/change.ts'
+import type { Subject } from '../../events/fold.ts'
 import { inPieces } from '../../turns.ts'
 import type { Engine, SubjectsTable, Trx } from '../schema.ts'
-
-/** What is known of a subject, and how new that is. Nothing is known of one that no event was about. */
-export interface Subject {
-  time: number
-  precedence: number
-  timed: boolean
-  memory: unknown
-  mattersUntil: number
-  booked: Booked | undefined
-}
 
 // Before any event there could be.
 const NOTHING_YET = {
@@ -75,13 +66,6 @@ export async function saveSubjects(trx: Trx, sender: string, subjects: Map<strin
       )
       .execute()
   }
-}
-
-/** Whether an event is newer than what is known. Where neither says its time, their arrival is their order. */
-export function isNewer({ time, precedence }: EventMeaning, known: Subject, now: number): boolean {
-  if (time === undefined && !known.timed) return true
-  const at = time ?? now
-  return at === known.time ? precedence >= known.precedence : at > known.time
 }
 
 function fromRow({ time, precedence, timed, memory, matters_until, ...row }: SubjectsTable): Subject {

@@ -1,12 +1,14 @@
 import { roomId, type Target, targetColumns } from '../../ending.ts'
+import { type HeldRoom, heldFor, successor } from '../../time-limits/holds.ts'
 import { isUuid } from '../../time-limits/rules.ts'
 import { inPieces } from '../../turns.ts'
-import { isUnclaimed, PENDING, takeBack } from '../endings/pending.ts'
+import { isUnclaimed, PENDING } from '../endings/conditions.ts'
+import { cancelAmong } from '../endings/transitions.ts'
 import { newId } from '../engine/ids.ts'
 import type { EndingRow, HoldRow, Trx } from '../schema.ts'
 import { HoldsLeft } from './bounds.ts'
-import { holdsInForce, holdsOn } from './holds.ts'
-import { namesIn } from './session-names.ts'
+import { holdsInForce } from './holds.ts'
+import { namesIn, seenIn } from './session-names.ts'
 
 /** A room to be kept closed. Times are epoch ms; `until` null means until it is lifted. */
 export interface Closure {
@@ -154,12 +156,11 @@ export async function release(trx: Trx, holds: HoldRow[], by: string, now: numbe
     const others = await holdsInForce(trx, rows.map(namesIn), now)
     const orphans: string[] = []
     for (const row of rows) {
-      const under = holdsOn(others, { ...namesIn(row), startedAt: row.started_at })
-      const other = under.find(({ requested_by }) => requested_by === row.requested_by)
+      const other = successor(others, seenIn(row), row.requested_by)
       if (!other) orphans.push(row.ending_id)
       else if (other.id !== row.hold_id) await standFor(trx, row, other)
     }
-    const endings = await takeBack(trx, orphans, by, now)
+    const endings = await cancelAmong(trx, orphans, by, now)
     freed.push(...endings)
     const gone = endings.map(({ id }) => id)
     if (gone.length > 0) await trx.deleteFrom('session_holds').where('ending_id', 'in', gone).execute()
@@ -180,19 +181,16 @@ function endingsOf(trx: Trx, holds: string[], now: number) {
     .execute()
 }
 
-async function standFor(trx: Trx, { id, ending_id }: { id: string; ending_id: string }, hold: HoldRow) {
+async function standFor(trx: Trx, { id, ending_id }: { id: string; ending_id: string }, hold: HeldRoom) {
   await trx
     .updateTable('session_holds')
     .set({ hold_id: hold.id })
     .where('session', '=', id)
-    .where('requested_by', '=', hold.requested_by)
+    .where('requested_by', '=', hold.requestedBy)
     .execute()
   await trx
     .updateTable('endings')
-    .set({ subject: hold.subject, metadata: heldFor(hold) })
+    .set({ subject: hold.subject, metadata: JSON.stringify(heldFor(hold)) })
     .where('id', '=', ending_id)
     .execute()
 }
-
-/** What the ending of a session in a closed room says of the hold, as JSON. */
-export const heldFor = ({ id, ending_id }: HoldRow) => JSON.stringify({ hold: id, ending: ending_id })

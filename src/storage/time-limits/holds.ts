@@ -1,24 +1,19 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
-import { namesOf, type RoomNames, type SeenSession } from '../../time-limits/rules.ts'
+import type { HeldRoom } from '../../time-limits/holds.ts'
+import { EXTERNAL, namesOf, type RoomNames } from '../../time-limits/rules.ts'
+import { compiledOnce } from '../engine/compiled.ts'
 import type { Db, Engine, HoldRow, Tables, Trx } from '../schema.ts'
 
-/** As a rule would name its room. */
-function nameOf({ room_kind, room }: Pick<HoldRow, 'room_kind' | 'room'>): string {
-  return room_kind === 'external' ? `external:${room}` : room
-}
-
-// Digital Samba tells the second in which a session began.
-const START_RESOLUTION_MS = 1000
-
-/** Those of the holds that a session has begun under, one of each party: what began before it is none of its business. */
-export function holdsOn(holds: HoldRow[], session: Omit<SeenSession, 'id'>): HoldRow[] {
-  const names = namesOf(session)
-  const found = new Map<string, HoldRow>()
-  for (const hold of holds) {
-    const isUnder = session.startedAt > hold.from_at - START_RESOLUTION_MS && names.includes(nameOf(hold))
-    if (isUnder && !found.has(hold.requested_by)) found.set(hold.requested_by, hold)
+/** A hold as policy sees it. */
+function heldRoom({ room_kind, room, ...row }: HoldRow): HeldRoom {
+  return {
+    id: row.id,
+    name: room_kind === 'external' ? EXTERNAL + room : room,
+    from: row.from_at,
+    requestedBy: row.requested_by,
+    subject: row.subject,
+    endingId: row.ending_id,
   }
-  return [...found.values()]
 }
 
 /** Not lifted, and not over: in force or to come. Two ranges of an index, since one would be neither. */
@@ -36,7 +31,7 @@ export async function holdsInForce(
   rooms: RoomNames[],
   now: number,
   engine?: Engine,
-): Promise<HoldRow[]> {
+): Promise<HeldRoom[]> {
   const ids = (
     await Promise.all(byKind(rooms).map(([kind, names]) => firstOfEach(db, kind, names, now)))
   ).flat()
@@ -48,7 +43,7 @@ export async function holdsInForce(
     .where('lifted_at', 'is', null)
     .$if(engine === 'postgres', (query) => query.forShare())
     .execute()
-  return rows.sort((a, b) => a.from_at - b.from_at || (a.id < b.id ? -1 : 1))
+  return rows.sort((a, b) => a.from_at - b.from_at || (a.id < b.id ? -1 : 1)).map(heldRoom)
 }
 
 type Kind = HoldRow['room_kind']
@@ -94,6 +89,22 @@ export async function isAnyInForce(db: Db, now: number, id?: string): Promise<bo
   return false
 }
 
+// Some milliseconds' worth; whoever has that many need not know how many more.
+const MOST_COUNTED = 100_000
+
+/** How many holds are in force; counted no further than `MOST_COUNTED` of those that never run out, and of those that do. */
+export async function countInForce(db: Db, now: number): Promise<number> {
+  const inForce = db.selectFrom('holds').select('id').where('from_at', '<=', now).limit(MOST_COUNTED)
+  const counts = current(inForce, now).map(async (some) => {
+    const { count } = await db
+      .selectFrom(some.as('some'))
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow()
+    return Number(count)
+  })
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+}
+
 /** Whether a party keeps any room closed, now or in time to come. */
 export async function hasHolds(db: Db | Trx, requestedBy: string, now: number): Promise<boolean> {
   // In the order of the index, so that PostgreSQL takes that one, however many holds have run out.
@@ -112,14 +123,32 @@ export function findHold(db: Db | Trx, id: string): Promise<HoldRow | undefined>
 }
 
 /** The hold that an ending came with, as it is now. */
-export function holdOfEnding(db: Db | Trx, endingId: string): Promise<HoldRow | undefined> {
-  return db
+export async function holdOfEnding(db: Db | Trx, endingId: string): Promise<HoldRow | undefined> {
+  return (await selectHoldOfEnding(db, { endingId })).rows[0]
+}
+
+const selectHoldOfEnding = compiledOnce((db, at: { endingId: string }) =>
+  db.selectFrom('holds').selectAll().where('ending_id', '=', at.endingId).orderBy('id', 'desc').limit(1),
+)
+
+// More than that are many enough for a page to be full soon, in whatever order they are walked.
+const FEW = 5_000
+
+/** The ids of all holds in force or to come, newest first, unless they are many: however many have run out. */
+async function fewInForce(db: Db, now: number): Promise<string[] | undefined> {
+  const ids: string[] = []
+  const inForce = db
     .selectFrom('holds')
-    .selectAll()
-    .where('ending_id', '=', endingId)
-    .orderBy('id', 'desc')
-    .limit(1)
-    .executeTakeFirst()
+    .select('id')
+    .orderBy('until_at')
+    .limit(FEW + 1)
+  for (const range of current(inForce, now)) for (const { id } of await range.execute()) ids.push(id)
+  return ids.length > FEW ? undefined : ids.sort().reverse()
+}
+
+async function holdsAmong(db: Db, ids: string[]): Promise<HoldRow[]> {
+  if (ids.length === 0) return []
+  return db.selectFrom('holds').selectAll().where('id', 'in', ids).orderBy('id', 'desc').execute()
 }
 
 /** Holds in force or to come, newest first; `before` is the id of the last of the page before. */
@@ -130,6 +159,8 @@ export async function listHolds(
   limit: number,
   room?: RoomNames,
 ): Promise<HoldRow[]> {
+  const few = room ? undefined : await fewInForce(db, now)
+  if (few) return holdsAmong(db, few.filter((id) => before === undefined || id < before).slice(0, limit))
   let all = db.selectFrom('holds').selectAll().orderBy('id', 'desc').limit(limit)
   if (before !== undefined) all = all.where('id', '<', before)
   const queries = room

@@ -1,7 +1,7 @@
 import { CLOCK_DOUBT_MS } from '../../clock.ts'
 import type { TargetKind } from '../../ending.ts'
+import { PENDING } from '../endings/conditions.ts'
 import { ofSession } from '../endings/pages.ts'
-import { PENDING } from '../endings/pending.ts'
 import type { Db, EndingRow, SessionRow, Trx } from '../schema.ts'
 import { namesIn } from './session-names.ts'
 

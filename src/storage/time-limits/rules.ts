@@ -41,6 +41,15 @@ export async function isAnyRule(db: Db, id?: string): Promise<boolean> {
   return false
 }
 
+/** How many rules there are; each party may have so many and no more. */
+export async function countRules(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('time_limits')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 export function findRule(db: Db | Trx, room: string): Promise<TimeLimitRow | undefined> {
   return db.selectFrom('time_limits').selectAll().where('room', '=', room).executeTakeFirst()
 }

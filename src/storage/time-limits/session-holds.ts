@@ -1,46 +1,37 @@
+import { type HeldRoom, type HeldSession, sessionsToEnd } from '../../time-limits/holds.ts'
 import { CURFEW } from '../endings/change-log.ts'
-import type { HoldRow, SessionRow, Trx } from '../schema.ts'
-import { heldFor, release } from './closures.ts'
-import { holdsOn } from './holds.ts'
+import type { EndingRow, SessionRow, Trx } from '../schema.ts'
+import { release } from './closures.ts'
 import { type Observed, upsertAll } from './session-limits.ts'
-import { namesIn } from './session-names.ts'
+import { seenIn } from './session-names.ts'
 
-/**
- * Sessions that began in a room that is held closed get an ending of each party that holds it. Once: whoever cancels
- * its own is heard.
- */
+/** Sessions that began in a room that is held closed get the endings that `sessionsToEnd` says. */
 export async function endSessionsInHeldRooms(
   trx: Trx,
   sessions: SessionRow[],
-  holds: HoldRow[],
+  holds: HeldRoom[],
   now: number,
 ): Promise<Observed[]> {
   const live = sessions.filter(({ over_at }) => over_at === null)
   const released = await releaseLifted(trx, live, now)
   const known = await knownOf(trx, live)
-  const closing = live.flatMap((session) =>
-    holdsOn(holds, { ...namesIn(session), startedAt: session.started_at })
-      .filter(({ requested_by }) => !known.has(`${session.id} ${requested_by}`))
-      .map((hold) => ({ session, hold })),
-  )
-  if (closing.length === 0) return released
-  const instructions = closing.map(({ session, hold }) => ({
-    target: { session: session.id },
-    dueAt: now,
-    reason: 'room_held',
-    requestedBy: hold.requested_by,
-    key: `held:${session.id}`,
-    subject: hold.subject,
-    urgent: false,
-    metadata: JSON.parse(heldFor(hold)),
-  }))
+  const isKnown = (session: string, party: string) => known.has(nameOf(session, party))
+  const ending = sessionsToEnd(live.map(seenIn), holds, isKnown, now)
+  return [...released, ...(await endAll(trx, ending, now))]
+}
+
+async function endAll(trx: Trx, held: HeldSession[], now: number): Promise<Observed[]> {
+  if (held.length === 0) return []
+  const instructions = held.map(({ instruction }) => instruction)
   const endings = await upsertAll(trx, instructions, now)
-  const rows = endings.map(({ id }, i) => {
-    const { session, hold } = closing[i] as (typeof closing)[number]
-    return { session: session.id, requested_by: hold.requested_by, hold_id: hold.id, ending_id: id }
-  })
+  const rows = held.map(({ session, hold }, i) => ({
+    session,
+    requested_by: hold.requestedBy,
+    hold_id: hold.id,
+    ending_id: (endings[i] as EndingRow).id,
+  }))
   await trx.insertInto('session_holds').values(rows).execute()
-  return [...released, ...endings.map((ending) => ({ ending, how: 'accepted' as const }))]
+  return endings.map((ending) => ({ ending, how: 'accepted' }))
 }
 
 /** An ending that was being carried out when its hold was lifted, and came to nothing. */
@@ -63,7 +54,9 @@ async function knownOf(trx: Trx, sessions: SessionRow[]): Promise<Set<string>> {
     .select(['session', 'requested_by'])
     .where('session', 'in', idsOf(sessions))
     .execute()
-  return new Set(rows.map(({ session, requested_by }) => `${session} ${requested_by}`))
+  return new Set(rows.map(({ session, requested_by }) => nameOf(session, requested_by)))
 }
+
+const nameOf = (session: string, party: string) => `${session} ${party}`
 
 const idsOf = (sessions: SessionRow[]) => sessions.map(({ id }) => id)

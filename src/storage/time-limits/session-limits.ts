@@ -1,38 +1,30 @@
 import { sql } from 'kysely'
 import type { Instruction } from '../../ending.ts'
-import { DEFAULT, MINUTE_MS, type Rule, type Rules } from '../../time-limits/rules.ts'
+import {
+  compareLimits,
+  type Differing,
+  decideLimit,
+  type EndingSeen,
+  type Limit,
+  limitInstruction,
+  type Made,
+} from '../../time-limits/limits.ts'
+import type { Rules } from '../../time-limits/rules.ts'
+import { dueAnew } from '../endings/asked-anew.ts'
 import { CURFEW, noteMoved } from '../endings/change-log.ts'
-import { NEVER_AGAIN } from '../endings/confirmations.ts'
-import { dueAnew } from '../endings/endings.ts'
-import { PENDING, stillWaiting, takeBack } from '../endings/pending.ts'
+import { PENDING, stillWaiting } from '../endings/conditions.ts'
+import { cancelAmong, NEVER_AGAIN } from '../endings/transitions.ts'
 import { upsertEndings } from '../endings/upserts.ts'
 import type { EndingRow, SessionLimitRow, SessionRow, Trx } from '../schema.ts'
-import { namesIn } from './session-names.ts'
+import { seenIn } from './session-names.ts'
 
-/** What noticing a session did. */
+/** What observing a session did. */
 export interface Observed {
   ending: EndingRow
   how: 'accepted' | 'moved' | 'cancelled'
 }
 
-/** One party's rule for a session, and when that is due. */
-interface Limit {
-  session: SessionRow
-  rule: Rule
-  dueAt: number
-}
-
-/** What one party's rules have made for a session, and what they want now; nothing where none of them names its room. */
-interface Made {
-  row: SessionLimitRow
-  limit: Limit | undefined
-}
-
-/**
- * Brings the endings of time limits in line with the rules as they are: one for each party whose rules name a session's
- * room. An ending that was cancelled or is being carried out is left as it is. `changed` names a rule that may say
- * something else though it is due at the same time.
- */
+/** Does what `compareLimits` and `decideLimit` say for these sessions, as the rules are now. */
 export async function reconcileLimitEndings(
   trx: Trx,
   sessions: SessionRow[],
@@ -42,125 +34,102 @@ export async function reconcileLimitEndings(
 ): Promise<Observed[]> {
   // A list may still show what a webhook has told to be over.
   const live = sessions.filter(({ over_at }) => over_at === null)
-  const limits = live.flatMap((session) => limitsOf(session, rules))
-  const wanted = new Map(limits.map((limit) => [nameOf(limit.session.id, limit.rule.requestedBy), limit]))
-  const rows = await rowsOf(trx, live)
-  const known = new Set(rows.map((row) => nameOf(row.session, row.requested_by)))
-  const made = rows
-    .map((row) => ({ row, limit: wanted.get(nameOf(row.session, row.requested_by)) }))
-    .filter((one) => mayDiffer(one, changed))
-  return [
-    ...(await change(trx, made, now)),
-    ...(await start(
-      trx,
-      limits.filter(({ session, rule }) => !known.has(nameOf(session.id, rule.requestedBy))),
-      now,
-    )),
-  ]
+  const { differing, missing } = compareLimits(live.map(seenIn), rules, await madeFor(trx, live), changed)
+  return [...(await change(trx, differing, now)), ...(await start(trx, missing, now))]
 }
 
-function limitsOf(session: SessionRow, rules: Rules): Limit[] {
-  return rules
-    .ofEach(namesIn(session))
-    .map((rule) => ({ session, rule, dueAt: session.started_at + rule.maxMinutes * MINUTE_MS }))
-}
-
-const nameOf = (session: string, party: string) => `${session} ${party}`
-
-function rowsOf(trx: Trx, sessions: SessionRow[]): Promise<SessionLimitRow[]> {
-  if (sessions.length === 0) return Promise.resolve([])
+async function madeFor(trx: Trx, sessions: SessionRow[]): Promise<Made[]> {
+  if (sessions.length === 0) return []
   const ids = sessions.map(({ id }) => id)
-  return trx
+  const rows = await trx
     .selectFrom('session_limits')
     .selectAll()
     .where('session', 'in', ids)
     .orderBy('session')
     .orderBy('requested_by')
     .execute()
+  return rows.map(({ session, requested_by: requestedBy, ending_id: endingId, room, due_at: dueAt }) => ({
+    session,
+    requestedBy,
+    endingId,
+    room,
+    dueAt,
+  }))
 }
 
-function isSame({ row, limit }: Made): boolean {
-  return limit !== undefined && row.room === limit.rule.room && row.due_at === limit.dueAt
-}
-
-const mayDiffer = (made: Made, changed: string | undefined) => !isSame(made) || made.row.room === changed
-
-async function change(trx: Trx, made: Made[], now: number): Promise<Observed[]> {
-  const waiting = await stillWaiting(
+async function change(trx: Trx, differing: Differing[], now: number): Promise<Observed[]> {
+  const ids = differing.map(({ made }) => made.endingId)
+  const waiting = await stillWaiting(trx, ids, now)
+  const unconfirmed = await unconfirmedAmong(
     trx,
-    made.map(({ row }) => row.ending_id),
-    now,
+    ids.filter((id) => !waiting.has(id)),
   )
-  const gone = made.filter(({ row, limit }) => !limit && waiting.has(row.ending_id))
-  const cancelled = await takeBack(
-    trx,
-    gone.map(({ row }) => row.ending_id),
-    CURFEW,
-    now,
-  )
-  const observed: Observed[] = cancelled.map((ending) => ({ ending, how: 'cancelled' }))
-  await followUp(
-    trx,
-    made.filter(({ row }) => !waiting.has(row.ending_id)),
-  )
-  const taken = new Set(cancelled.map(({ id }) => id))
-  for (const one of made) {
-    const { row, limit } = one
-    if (taken.has(row.ending_id)) await forget(trx, row)
-    const before = waiting.get(row.ending_id)
-    if (!limit || !before || (isSame(one) && before.warn_minutes === warnings(limit.rule))) continue
-    // Minutes that somebody was given on top stay on top.
-    const given = Math.max(before.due_at - row.due_at, 0)
-    const ending = await move(trx, before, limit.rule, limit.dueAt + given, now)
-    if (!ending) continue
-    await noteMoved(trx, ending, before, CURFEW, now)
-    await remember(trx, [{ ...row, room: limit.rule.room, due_at: limit.dueAt }])
-    observed.push({ ending, how: 'moved' })
+  const cancelled: Made[] = []
+  const moved: Observed[] = []
+  for (const { made, limit } of differing) {
+    const before = waiting.get(made.endingId)
+    const decision = decideLimit({ made, limit }, endingSeen(before, unconfirmed.has(made.endingId)))
+    if (decision.do === 'cancel') cancelled.push(made)
+    if (decision.do === 'follow up') await followUp(trx, made, decision.limit)
+    if (decision.do === 'move' && before) {
+      const ending = await move(trx, before, decision.limit, decision.dueAt, now)
+      if (!ending) continue
+      await remember(trx, [{ limit: decision.limit, endingId: ending.id }])
+      moved.push({ ending, how: 'moved' })
+    }
   }
-  return observed
+  return [...(await cancelAll(trx, cancelled, now)), ...moved]
 }
 
-/** Of those that were answered 2xx and are not confirmed yet: should their session live on, this is when it is to end. */
-async function followUp(trx: Trx, over: Made[]): Promise<void> {
-  const changed = over.filter((one) => !isSame(one))
-  if (changed.length === 0) return
-  const unconfirmed = await trx
+function endingSeen(waiting: EndingRow | undefined, isUnconfirmed: boolean): EndingSeen {
+  if (!waiting) return { is: isUnconfirmed ? 'unconfirmed' : 'left' }
+  return { is: 'waiting', dueAt: waiting.due_at, warnMinutes: JSON.parse(waiting.warn_minutes ?? '[]') }
+}
+
+async function unconfirmedAmong(trx: Trx, ids: string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const rows = await trx
     .selectFrom('endings')
     .select('id')
-    .where(
-      'id',
-      'in',
-      changed.map(({ row }) => row.ending_id),
-    )
+    .where('id', 'in', ids)
     .where('outcome', '=', 'ended')
     .where('confirm_at', 'is not', null)
     .execute()
-  const ids = new Set(unconfirmed.map(({ id }) => id))
-  for (const { row, limit } of changed) {
-    if (!ids.has(row.ending_id)) continue
-    const at = sql<number>`cast(${limit?.dueAt ?? NEVER_AGAIN} as bigint)`
+  return new Set(rows.map(({ id }) => id))
+}
+
+async function cancelAll(trx: Trx, made: Made[], now: number): Promise<Observed[]> {
+  const ids = made.map(({ endingId }) => endingId)
+  const endings = await cancelAmong(trx, ids, CURFEW, now)
+  const gone = endings.map(({ id }) => id)
+  const sessions = made.map(({ session }) => session)
+  if (gone.length > 0)
     await trx
-      .updateTable('endings')
-      .set({ next_attempt_at: sql<number>`case when due_at > ${at} then due_at else ${at} end` })
-      .where('id', '=', row.ending_id)
-      .where('outcome', '=', 'ended')
+      .deleteFrom('session_limits')
+      .where('session', 'in', sessions)
+      .where('ending_id', 'in', gone)
       .execute()
-    if (limit) await remember(trx, [{ ...row, room: limit.rule.room, due_at: limit.dueAt }])
-  }
+  return endings.map((ending) => ({ ending, how: 'cancelled' }))
+}
+
+/** When an ending that was answered 2xx is to be done again, should its session live on. */
+async function followUp(trx: Trx, { endingId }: Made, limit: Limit | undefined): Promise<void> {
+  const at = sql<number>`cast(${limit?.dueAt ?? NEVER_AGAIN} as bigint)`
+  await trx
+    .updateTable('endings')
+    .set({ next_attempt_at: sql<number>`case when due_at > ${at} then due_at else ${at} end` })
+    .where('id', '=', endingId)
+    .where('outcome', '=', 'ended')
+    .execute()
+  if (limit) await remember(trx, [{ limit, endingId }])
 }
 
 /** All together: where a sweep finds thousands, ends that are due wait for what it writes. */
 async function start(trx: Trx, limits: Limit[], now: number): Promise<Observed[]> {
-  const endings = await upsertAll(trx, limits.map(instruction), now)
+  const endings = await upsertAll(trx, limits.map(limitInstruction), now)
   await remember(
     trx,
-    limits.map(({ session, rule, dueAt }, i) => ({
-      session: session.id,
-      requested_by: rule.requestedBy,
-      ending_id: (endings[i] as EndingRow).id,
-      room: rule.room,
-      due_at: dueAt,
-    })),
+    limits.map((limit, i) => ({ limit, endingId: (endings[i] as EndingRow).id })),
   )
   return endings.map((ending) => ({ ending, how: 'accepted' }))
 }
@@ -182,38 +151,32 @@ export async function upsertAll(trx: Trx, instructions: Instruction[], now: numb
 
 const unclaimed = (instruction: Instruction) => ({ instruction, claimedUntil: null })
 
-const metadataOf = ({ room, maxMinutes }: Rule) => ({ rule: room === DEFAULT ? 'default' : room, maxMinutes })
-
-const warnings = ({ warnMinutes = [] }: Rule) => (warnMinutes.length > 0 ? JSON.stringify(warnMinutes) : null)
-
-function instruction({ session, rule, dueAt }: Limit): Instruction {
-  return {
-    target: { session: session.id },
-    dueAt,
-    reason: 'time_limit',
-    requestedBy: rule.requestedBy,
-    key: `limit:${session.id}`,
-    subject: null,
-    urgent: false,
-    metadata: metadataOf(rule),
-    warnMinutes: rule.warnMinutes,
-  }
-}
-
-function move(trx: Trx, ending: EndingRow, rule: Rule, dueAt: number, now: number) {
-  const anew = { warn_minutes: warnings(rule), metadata: JSON.stringify(metadataOf(rule)) }
-  return trx
+async function move(trx: Trx, before: EndingRow, limit: Limit, dueAt: number, now: number) {
+  const { metadata, warnMinutes = [] } = limitInstruction(limit)
+  const warn_minutes = warnMinutes.length > 0 ? JSON.stringify(warnMinutes) : null
+  const ending = await trx
     .updateTable('endings')
-    .set({ ...anew, ...dueAnew(dueAt, anew, now) })
-    .where('id', '=', ending.id)
-    .where('claim', '=', ending.claim)
+    .set({ warn_minutes, metadata: JSON.stringify(metadata), ...dueAnew(dueAt, { warn_minutes }, now) })
+    .where('id', '=', before.id)
+    .where('claim', '=', before.claim)
     .where('state', '=', PENDING)
     .returningAll()
     .executeTakeFirst()
+  if (ending) await noteMoved(trx, ending, before, CURFEW, now)
+  return ending
 }
 
-async function remember(trx: Trx, rows: SessionLimitRow[]): Promise<void> {
-  if (rows.length === 0) return
+async function remember(trx: Trx, all: Array<{ limit: Limit; endingId: string }>): Promise<void> {
+  if (all.length === 0) return
+  const rows = all.map(
+    ({ limit: { session, rule, dueAt }, endingId }): SessionLimitRow => ({
+      session,
+      requested_by: rule.requestedBy,
+      ending_id: endingId,
+      room: rule.room,
+      due_at: dueAt,
+    }),
+  )
   await trx
     .insertInto('session_limits')
     .values(rows)
@@ -224,13 +187,5 @@ async function remember(trx: Trx, rows: SessionLimitRow[]): Promise<void> {
         due_at: eb.ref('excluded.due_at'),
       })),
     )
-    .execute()
-}
-
-async function forget(trx: Trx, { session, requested_by }: SessionLimitRow): Promise<void> {
-  await trx
-    .deleteFrom('session_limits')
-    .where('session', '=', session)
-    .where('requested_by', '=', requested_by)
     .execute()
 }

@@ -1,6 +1,7 @@
+import { concernedAmong } from '../../time-limits/observe.ts'
 import type { Rules, SeenSession } from '../../time-limits/rules.ts'
 import type { Db, Engine, SessionRow, Trx } from '../schema.ts'
-import { holdsInForce, holdsOn } from './holds.ts'
+import { holdsInForce } from './holds.ts'
 import { endSessionsInHeldRooms } from './session-holds.ts'
 import { type Observed, reconcileLimitEndings } from './session-limits.ts'
 
@@ -20,9 +21,7 @@ export async function observeSessions(
     trx,
     sessions.map(({ id }) => id),
   )
-  const concerned = sessions.filter(
-    (session) => rules.of(session) || holdsOn(holds, session).length > 0 || known.has(session.id),
-  )
+  const concerned = concernedAmong(sessions, rules, holds, known)
   if (concerned.length === 0) return []
   await keep(trx, concerned, now)
   const ids = concerned.map(({ id }) => id)

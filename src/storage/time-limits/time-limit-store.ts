@@ -2,14 +2,16 @@ import { EventEmitter } from 'node:events'
 import { type Caller, mayChange } from '../../caller.ts'
 import { DEFAULT, type RoomNames, type Rule, Rules, type SeenSession } from '../../time-limits/rules.ts'
 import type { Warning } from '../../time-limits/warnings.ts'
+import { claimChore, requestSweep } from '../chores.ts'
 import { translated } from '../engine/errors.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Db, EndingRow, Engine, HoldRow, SessionRow, TimeLimitRow, Trx, WarningRow } from '../schema.ts'
 import { Closures } from './closures.ts'
-import { findHold, holdOfEnding, isAnyInForce, listHolds } from './holds.ts'
+import { countInForce, findHold, holdOfEnding, isAnyInForce, listHolds } from './holds.ts'
 import { allFor, pendingFor, pendingLike, sessionsOf } from './in-force.ts'
 import { carryOn, noteChange, unfinishedChanges } from './rule-changes.ts'
 import {
+  countRules,
   deleteRule,
   findRule,
   isAnyRule,
@@ -21,7 +23,6 @@ import {
 import type { Observed } from './session-limits.ts'
 import { namesIn } from './session-names.ts'
 import { knownSession, observeSessions } from './sessions.ts'
-import { claimSweep, requestSweep } from './sweeps.ts'
 import { roomsToWarn } from './warned-rooms.ts'
 import { finishWarning, markWarning, nextWarning, warningsOf } from './warnings.ts'
 
@@ -34,6 +35,8 @@ export interface RuleChange {
   observed: Observed[]
   trouble?: unknown
 }
+
+type Lifted = { hold: HoldRow; takenBack: EndingRow[] } | { obstacle: 'not-found' | 'forbidden' }
 
 /** The part of the ledger that is about time limits: rules, the sessions under them, warnings, and rooms kept closed. */
 export class TimeLimitStore {
@@ -48,6 +51,11 @@ export class TimeLimitStore {
     this.#db = db
     this.#engine = engine
     this.#byDefault = byDefault
+  }
+
+  /** The same on another door to the same ledger. */
+  on(ledger: Ledger): TimeLimitStore {
+    return new TimeLimitStore(ledger, { db: this.#db, engine: this.#engine }, this.#byDefault)
   }
 
   /** Tells `listener` that there may be more to look for than before. */
@@ -116,9 +124,16 @@ export class TimeLimitStore {
     return translated(isAnyRule(this.#db, roomId).then((isRuled) => isRuled || isHeld()))
   }
 
+  /** How many rules there are, the configuration's default among them, and how many holds are in force. */
+  async countInForce(): Promise<{ rules: number; holds: number }> {
+    const rules = await translated(countRules(this.#db))
+    const holds = await translated(countInForce(this.#db, this.#ledger.clock.now()))
+    return { rules: rules + (this.#byDefault ? 1 : 0), holds }
+  }
+
   /** Takes the next sweep, if it is due. Returns when the next one is (epoch ms). */
   claimSweep(everyMs: number): Promise<{ claimed: boolean; nextAt: number }> {
-    return this.#ledger.write((trx, now) => claimSweep(trx, now, everyMs))
+    return this.#ledger.write((trx, now) => claimChore(trx, 'live', now, everyMs))
   }
 
   /** The next sweep need not wait for its turn. */
@@ -136,17 +151,16 @@ export class TimeLimitStore {
   }
 
   /** Opens a room again; by its owner or an operator. `takenBack` are the endings that only this hold has asked for. */
-  async liftHold(
-    id: string,
-    caller: Caller,
-  ): Promise<{ hold: HoldRow; takenBack: EndingRow[] } | { obstacle: 'not-found' | 'forbidden' }> {
-    return this.#ledger.write(async (trx, now) => {
+  async liftHold(id: string, caller: Caller): Promise<Lifted> {
+    const lifted = await this.#ledger.write<Lifted>(async (trx, now) => {
       const hold = await findHold(trx, id)
       if (!hold) return { obstacle: 'not-found' }
       if (!mayChange(caller, hold.requested_by)) return { obstacle: 'forbidden' }
       const { holds, endings } = await new Closures(trx, now).lift({ id: hold.id }, caller.name)
       return holds[0] ? { hold: holds[0], takenBack: endings } : { obstacle: 'not-found' }
     })
+    if ('hold' in lifted) for (const ending of lifted.takenBack) this.#ledger.news.announce(ending)
+    return lifted
   }
 
   nextWarning() {
@@ -189,8 +203,15 @@ export class TimeLimitStore {
     return translated(allFor(this.#db, session, limit))
   }
 
-  /** What is in force now for the sessions that an ending is about: those known, `seen`, and whoever comes to its room. */
-  async inForce(ending: EndingRow, seen?: SessionRow): Promise<EndingRow | undefined> {
+  /**
+   * What is in force now for the sessions that an ending is about: those known, `seen`, and whoever comes to its room.
+   * `rehearsed` are endings as they would be, in the place of what the ledger says of them.
+   */
+  async inForce(
+    ending: EndingRow,
+    seen?: SessionRow,
+    rehearsed: EndingRow[] = [],
+  ): Promise<EndingRow | undefined> {
     return translated(
       (async () => {
         const sessions = seen ? [seen] : await sessionsOf(this.#db, ending)
@@ -198,7 +219,9 @@ export class TimeLimitStore {
           pendingLike(this.#db, ending),
           ...sessions.map((session) => pendingFor(this.#db, session)),
         ])
-        return pending.flat().sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))[0]
+        const others = pending.flat().filter(({ id }) => !rehearsed.some((one) => one.id === id))
+        const all = [...others, ...rehearsed.filter(({ state }) => state === 'pending')]
+        return all.sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1))[0]
       })(),
     )
   }
@@ -209,18 +232,25 @@ export class TimeLimitStore {
   }
 
   async #changeRules(change: (trx: Trx, now: number) => Promise<RuleChanged>): Promise<RuleChange> {
+    const observed: Observed[] = []
+    const { isRehearsal } = this.#ledger
     const changed = await this.#ledger.write(async (trx, now) => {
       const result = await change(trx, now)
       if ('rule' in result) {
         await noteChange(trx, result.rule.room, now)
         // Sessions that began before the rule are found by the next sweep, which need not wait for its turn.
         await requestSweep(trx, now)
+        // Of a rehearsal nothing is there any more after this transaction.
+        for (let isDone = !isRehearsal; !isDone; ) {
+          const page = await this.#carryOn(trx, result.rule.room, now)
+          observed.push(...page.observed)
+          isDone = page.isDone
+        }
       }
       return result
     })
-    if ('obstacle' in changed) return { changed, observed: [] }
+    if ('obstacle' in changed || isRehearsal) return { changed, observed }
     // The rule is what was asked for, and it is stored; what it means is taken up again by whoever listens.
-    const observed: Observed[] = []
     const trouble: unknown = await this.#carryThrough(changed.rule.room, observed).catch((error) => error)
     this.#events.emit('change')
     return { changed, observed, ...(trouble === undefined ? {} : { trouble }) }
@@ -229,16 +259,19 @@ export class TimeLimitStore {
   /** To every session that is known to be live in the room, each page with how far that is in a transaction of its own. */
   async #carryThrough(room: string, observed: Observed[]): Promise<void> {
     for (let isDone = false; !isDone; ) {
-      const page = await this.#ledger.write((trx, now) =>
-        carryOn(trx, this.#engine, room, (sessions) => this.#rulesNaming(trx, sessions.map(namesIn)), now),
-      )
+      const page = await this.#ledger.write((trx, now) => this.#carryOn(trx, room, now))
       observed.push(...this.#announced(page.observed))
       isDone = page.isDone
     }
   }
 
+  #carryOn(trx: Trx, room: string, now: number) {
+    return carryOn(trx, this.#engine, room, (sessions) => this.#rulesNaming(trx, sessions.map(namesIn)), now)
+  }
+
   #announced(observed: Observed[]): Observed[] {
-    for (const { ending } of observed) this.#ledger.announce(ending)
+    for (const { ending, how } of observed)
+      this.#ledger.news.announce(ending, how === 'accepted' ? 'stored' : undefined)
     return observed
   }
 }

@@ -1,5 +1,6 @@
 import { type Warning, warningAfter, warningAt } from '../../time-limits/warnings.ts'
-import { PENDING } from '../endings/pending.ts'
+import { PENDING } from '../endings/conditions.ts'
+import { compiledOnce } from '../engine/compiled.ts'
 import type { Db, EndingRow, Engine, Trx, WarningRow } from '../schema.ts'
 
 /** When the next warning is due (epoch ms). */
@@ -83,12 +84,15 @@ export async function finishWarning(
 }
 
 /** In the order in which they were given. */
-export function warningsOf(db: Db, endingId: string): Promise<WarningRow[]> {
-  return db
+export async function warningsOf(db: Db, endingId: string): Promise<WarningRow[]> {
+  return (await selectWarnings(db, { endingId })).rows
+}
+
+const selectWarnings = compiledOnce((db, at: { endingId: string }) =>
+  db
     .selectFrom('warnings')
     .selectAll()
-    .where('ending_id', '=', endingId)
+    .where('ending_id', '=', at.endingId)
     .orderBy('marked_at')
-    .orderBy('minutes', 'desc')
-    .execute()
-}
+    .orderBy('minutes', 'desc'),
+)

@@ -1,0 +1,172 @@
+import { endingOperations } from './ending-operations.ts'
+import { notificationOperations } from './notification-operations.ts'
+import type { Operation } from './operation.ts'
+import { BODY, LEDGER } from './problem-groups.ts'
+
+const RULE = { tag: 'rules' } as const
+
+/** Every operation, by its method and path as the code has them. */
+export const OPERATIONS: Record<string, Operation> = {
+  ...endingOperations,
+  'POST /v1/events': {
+    id: 'sendEvents',
+    tag: 'events',
+    summary: 'Send CloudEvents',
+    description:
+      'CloudEvents 1.0: one structured, a batch, or one in binary mode, whose attributes are in `ce-` headers and whose data are the body. Proved by a key or, unless it is binary, by a signature as in Standard Webhooks. All of a request is stored, or nothing.',
+    open: 'to-signers',
+    headers: ['traceparent'],
+    answers: {
+      200: 'What would become of each event: a dry run.',
+      202: 'What became of each event. What is accepted is on disk.',
+    },
+    problems: [...LEDGER, ...BODY, 'forbidden', 'request-timeout', 'in-progress', 'too-many', 'busy'],
+  },
+  'POST /v1/webhooks/digital-samba': {
+    id: 'receiveWebhook',
+    tag: 'events',
+    summary: "Take one of Digital Samba's own webhooks",
+    description: 'Answers 404 where DIGITAL_SAMBA_WEBHOOK_SECRET is not set.',
+    open: 'to-digital-samba',
+    answers: { 204: 'Taken.' },
+    problems: [...LEDGER, ...BODY, 'not-found'],
+  },
+  'PUT /v1/time-limits/:room': {
+    ...RULE,
+    id: 'setRule',
+    summary: 'Limit how long sessions in a room may last',
+    answers: { 200: 'The rule, changed.', 201: 'The rule, new.' },
+    problems: [...LEDGER, ...BODY, 'path-too-long', 'forbidden', 'too-many'],
+  },
+  'GET /v1/time-limits': {
+    ...RULE,
+    id: 'listRules',
+    summary: 'All rules',
+    answers: { 200: 'A page of rules.' },
+    problems: LEDGER,
+  },
+  'GET /v1/time-limits/:room': {
+    ...RULE,
+    id: 'getRule',
+    summary: 'The rule of a room',
+    answers: { 200: 'The rule.' },
+    problems: [...LEDGER, 'path-too-long', 'not-found'],
+  },
+  'DELETE /v1/time-limits/:room': {
+    ...RULE,
+    id: 'deleteRule',
+    summary: 'Take a rule back',
+    answers: { 200: 'The rule as it was.' },
+    problems: [...LEDGER, 'path-too-long', 'not-found', 'forbidden'],
+  },
+  'GET /v1/holds': {
+    ...RULE,
+    id: 'listHolds',
+    summary: 'The rooms that are kept closed',
+    answers: { 200: 'A page of holds.' },
+    problems: LEDGER,
+  },
+  'DELETE /v1/holds/:id': {
+    ...RULE,
+    id: 'liftHold',
+    summary: 'Open a room again',
+    answers: { 200: 'The hold, lifted.' },
+    problems: [...LEDGER, 'path-too-long', 'not-found', 'forbidden'],
+  },
+  'GET /v1/sessions': {
+    id: 'listSessions',
+    tag: 'sessions',
+    summary: 'What is live, and what will end it',
+    answers: { 200: 'A page of live sessions, as Digital Samba lists them.' },
+    problems: [...LEDGER, 'not-found', 'upstream-unavailable'],
+  },
+  'GET /v1/sessions/:sessionId': {
+    id: 'getSession',
+    tag: 'sessions',
+    summary: 'Everything about one session, and why it ended or did not',
+    answers: { 200: 'The session.' },
+    problems: [...LEDGER, 'path-too-long', 'not-found', 'upstream-unavailable'],
+  },
+  ...notificationOperations,
+  'POST /v1/pause': {
+    id: 'pause',
+    tag: 'service',
+    summary: 'Let no call leave any more, for all or for one caller',
+    description: 'Operators only. It answers once no call is on its way. Accepting goes on.',
+    answers: { 200: 'The pause.' },
+    problems: [...LEDGER, ...BODY, 'forbidden'],
+  },
+  'POST /v1/resume': {
+    id: 'resume',
+    tag: 'service',
+    summary: 'Let calls leave again',
+    description: 'Operators only.',
+    answers: { 200: 'The pause that is over.' },
+    problems: [...LEDGER, ...BODY, 'forbidden', 'not-paused'],
+  },
+  'GET /v1/statistics': {
+    id: 'getStatistics',
+    tag: 'service',
+    summary: 'What happened by the minute, hour or day',
+    description:
+      'By all processes together. At most 1440 minutes, 744 hours or 366 days; without `from` the last hour, day or 30 days. Minutes are kept for 8 days, hours and days for RETENTION_DAYS.',
+    answers: { 200: 'What happened; points where nothing did are left out.' },
+    problems: LEDGER,
+  },
+  'GET /status': {
+    id: 'getStatus',
+    tag: 'service',
+    summary: 'Whether calls are leaving, and what is overdue',
+    answers: { 200: 'How it is now.' },
+    problems: LEDGER,
+  },
+  'GET /healthz': {
+    id: 'getHealth',
+    tag: 'service',
+    summary: 'Whether the process lives',
+    open: 'to-all',
+    answers: { 200: 'It does.' },
+    problems: [],
+  },
+  'GET /readyz': {
+    id: 'getReadiness',
+    tag: 'service',
+    summary: 'Whether it can store what it is given',
+    open: 'to-all',
+    answers: { 200: 'It can.' },
+    problems: ['storage-unavailable'],
+  },
+  'GET /metrics': {
+    id: 'getMetrics',
+    tag: 'service',
+    summary: 'Metrics for Prometheus',
+    open: 'to-all',
+    answers: { 200: { says: 'Text in the format of Prometheus.', type: 'text/plain' } },
+    problems: [],
+  },
+  'GET /openapi.json': {
+    id: 'getDocument',
+    tag: 'service',
+    summary: 'This document',
+    open: 'to-all',
+    answers: { 200: { says: 'OpenAPI 3.1.', type: 'application/json' } },
+    problems: [],
+  },
+  'GET /docs': {
+    id: 'getDocs',
+    tag: 'service',
+    summary: 'This document as a page for people',
+    open: 'to-all',
+    answers: { 200: { says: 'A page that needs no other machine.', type: 'text/html' } },
+    problems: [],
+  },
+  'GET /console': {
+    id: 'getConsole',
+    tag: 'service',
+    summary: 'The page for people on call',
+    description: 'A key is asked for in it; what it shows and does, it shows and does by this interface.',
+    open: 'to-all',
+    answers: { 200: { says: 'A page that needs no other machine.', type: 'text/html' } },
+    problems: [],
+  },
+}

@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { GroupCommit } from '../../src/storage/engine/group-commit.ts'
+import { LogSync } from '../../src/storage/engine/log-sync.ts'
+import { Ledger } from '../../src/storage/ledger.ts'
+import { freshUrl, open } from '../helper/engines.ts'
+import { instruction } from '../helper/instructions.ts'
+import { ManualClock } from '../helper/manual-clock.ts'
+
+/** A log whose syncs end when the test says so. */
+function log(t: Test) {
+  const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'log'), 'log')
+  const syncs: PromiseWithResolvers<void>[] = []
+  const sync = () => {
+    const one = Promise.withResolvers<void>()
+    syncs.push(one)
+    return one.promise
+  }
+  return { log: new LogSync(join(folder, 'log'), sync), syncs }
+}
+
+/** What has settled, in its order. */
+function settling() {
+  const settled: string[] = []
+  const watch = (name: string, work: Promise<unknown>) =>
+    void work.then(
+      () => settled.push(name),
+      (error) => settled.push(`${name}: ${error.name}`),
+    )
+  return { settled, watch }
+}
+
+t.test('whoever commits while a sync is running waits for the next', async (t) => {
+  const { log: one, syncs } = log(t)
+  const { settled, watch } = settling()
+  watch('first', one.sync())
+  watch('second', one.sync())
+  watch('third', one.sync())
+  await turn()
+  t.equal(syncs.length, 1)
+  syncs[0]?.resolve()
+  await turn()
+  t.same(settled, ['first'], 'that sync had begun before the others had written')
+  t.equal(syncs.length, 2, 'which share one')
+  syncs[1]?.resolve()
+  await turn()
+  t.same(settled, ['first', 'second', 'third'])
+  await one.close()
+})
+
+t.test('after a sync that failed none is believed', async (t) => {
+  const { log: one, syncs } = log(t)
+  const { settled, watch } = settling()
+  watch('first', one.sync())
+  watch('second', one.sync())
+  syncs[0]?.reject(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' }))
+  await turn()
+  await turn()
+  watch('third', one.sync())
+  await turn()
+  t.same(settled, ['first: NotSyncedError', 'second: NotSyncedError', 'third: NotSyncedError'])
+  t.equal(syncs.length, 1)
+  await one.close()
+})
+
+t.test('nothing is acknowledged before it is on the disk, and claims need not be', async (t) => {
+  const database = await open(t, await freshUrl(t, 'sqlite'), new ManualClock(1000))
+  const syncs: PromiseWithResolvers<void>[] = []
+  const sync = () => {
+    const one = Promise.withResolvers<void>()
+    syncs.push(one)
+    return one.promise
+  }
+  const ledger = new Ledger({ ...database, sync })
+  const { settled, watch } = settling()
+  watch('stored', ledger.store(instruction({ dueAt: 500 })))
+  while (syncs.length < 1) await turn()
+  const claimed = await ledger.claim(5, 1000)
+  t.equal(claimed.length, 1, 'it can be carried out meanwhile')
+  t.same(settled, [])
+  syncs[0]?.resolve()
+  await turn()
+  t.same(settled, ['stored'])
+  watch('second', ledger.store(instruction({ dueAt: 500 })))
+  while (syncs.length < 2) await turn()
+  syncs[1]?.reject(Object.assign(new Error('not synced'), { code: 'NOT_SYNCED' }))
+  await turn()
+  t.same(settled, ['stored', 'second: StorageError'])
+})
+
+t.test('what waits for the disk is answered after it, and what need not wait at once', async (t) => {
+  const { db } = await open(t, await freshUrl(t, 'sqlite'), new ManualClock(1000))
+  const order: string[] = []
+  const commits = new GroupCommit(db, {
+    sync: async () => {
+      await turn()
+      order.push('synced')
+    },
+  })
+  const volatile = {
+    run: async (_: unknown, all: number[]) => all,
+    isOneStatement: () => false,
+    isVolatile: true,
+  }
+  await commits.run(async () => 1).then(() => order.push('answered'))
+  await commits.add(volatile, 1).then(() => order.push('volatile'))
+  t.same(order, ['synced', 'answered', 'volatile'])
+})

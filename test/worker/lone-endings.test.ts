@@ -1,0 +1,34 @@
+import { t } from 'tap'
+import { onEveryEngine } from '../helper/engines.ts'
+import { ManualClock } from '../helper/manual-clock.ts'
+import { startService, until } from '../helper/service.ts'
+import { tellNoTime } from '../simulation/simulate.ts'
+
+const SECOND_MS = 1000
+
+onEveryEngine(
+  t,
+  'who has carried one ending out waits for nobody with the next',
+  async (t, databaseUrl, engine) => {
+    if (engine === 'postgres') await tellNoTime(databaseUrl)
+    const clock = new ManualClock()
+    const { sandbox, request } = await startService(t, { databaseUrl, clock })
+    const { id: room } = sandbox.createRoom({})
+    const begin = clock.now()
+    const ends = () => sandbox.calls.filter(({ operation }) => operation === 'end')
+    for (let n = 1; n <= 4; n += 1) {
+      const { id } = sandbox.startSession({ room })
+      const dueAt = new Date(begin + n * SECOND_MS).toISOString()
+      await request('POST', `/v1/sessions/${id}/end`, { body: { dueAt } })
+    }
+    for (let n = 1; n <= 4; n += 1) {
+      await clock.advanceTo(begin + n * SECOND_MS)
+      await until(() => ends().length === n)
+      await until(async () => (await request('GET', '/v1/endings?state=ended')).json().data.length === n)
+    }
+    t.same(
+      ends().map(({ at }) => at - begin),
+      [1, 2, 3, 4].map((n) => n * SECOND_MS),
+    )
+  },
+)
