@@ -8,6 +8,7 @@ import { mostConnections } from '../src/plugins/connections.ts'
 import { startSandbox } from '../src/sandbox/sandbox.ts'
 import { ask, end } from './helper/curfew.ts'
 import { freshUrl } from './helper/engines.ts'
+import { MACHINE } from './helper/machine.ts'
 import { environment, KEYS, until } from './helper/service.ts'
 
 const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
@@ -16,7 +17,7 @@ const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
 async function startWith(t: Test, openFiles: number, env: Record<string, string>): Promise<string> {
   const child = spawn('/bin/sh', ['-c', `ulimit -n ${openFiles}; exec "$0" "$1"`, process.execPath, SERVER], {
     cwd: '/',
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...MACHINE, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.teardown(async () => {

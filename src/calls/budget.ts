@@ -24,6 +24,8 @@ const OTHERS = [RANK.warning, RANK.sweep, RANK.confirmation] as const
 // There is a confirmation for each end: in a quiet minute they may have more than the share of what is no end.
 const QUIET = 0.25
 const AFTER_TROUBLE_MS = { first: 50, most: 1000 }
+// Making an AbortSignal's own reason costs as much as a statement, for its stack is taken down.
+const WOKEN = new Error('woken')
 
 interface Waiter {
   at: number
@@ -53,6 +55,8 @@ export class CallBudget {
   #isPumping = false
   #isAgain = false
   #sleeping: AbortController | undefined
+  /** When it looks again by itself (epoch ms). */
+  #looksAt = Number.POSITIVE_INFINITY
 
   constructor(
     clock: Clock,
@@ -98,7 +102,7 @@ export class CallBudget {
     const isAwaited = this.#of(RANK.urgent).length + this.#of(RANK.ending).length > 0
     if (isAwaited || this.#isPaused) return undefined
     const permit = this.#atHand()
-    if (this.#stock.size <= this.#stock.ahead / 2) this.#pump()
+    this.#pumpIfNeeded()
     return permit
   }
 
@@ -145,6 +149,12 @@ export class CallBudget {
     return this.#waiters.get(rank) as Waiter[]
   }
 
+  /** Where nobody waits and enough is at hand, there is nothing to do before it looks by itself. */
+  #pumpIfNeeded(): void {
+    const isAwaited = RANKS.some((rank) => this.#of(rank).length > 0)
+    if (isAwaited || this.#stock.isLow || this.#stock.dueAt < this.#looksAt) this.#pump()
+  }
+
   #pump(): void {
     this.#isAgain = true
     if (!this.#isPumping) void this.#run()
@@ -152,7 +162,7 @@ export class CallBudget {
 
   async #run(): Promise<void> {
     this.#isPumping = true
-    this.#sleeping?.abort()
+    this.#sleeping?.abort(WOKEN)
     let next = Number.POSITIVE_INFINITY
     try {
       while (this.#isAgain) {
@@ -166,12 +176,14 @@ export class CallBudget {
       this.#afterTroubleMs = Math.min(this.#afterTroubleMs * 2, AFTER_TROUBLE_MS.most)
     }
     this.#isPumping = false
+    this.#looksAt = Number.POSITIVE_INFINITY
     if (Number.isFinite(next)) void this.#sleepUntil(next)
   }
 
   async #sleepUntil(at: number): Promise<void> {
     const sleeping = new AbortController()
     this.#sleeping = sleeping
+    this.#looksAt = at
     await sleepUntil(this.#clock, at, sleeping.signal)
     if (!sleeping.signal.aborted) this.#pump()
   }
@@ -186,7 +198,7 @@ export class CallBudget {
     if (this.#isPaused) return Math.min(this.#pausedUntil, this.#stock.dueAt)
     const ends = [...this.#of(RANK.urgent), ...this.#of(RANK.ending)]
     const likely = ends.reduce((sum, waiter) => sum + waiter.likely, 0)
-    await this.#stock.fill(Math.max(ends.length + this.#stock.ahead, likely))
+    await this.#stock.refill(Math.max(ends.length, likely))
     this.#grant(RANK.urgent, () => this.#atHand())
     this.#grant(RANK.ending, () => this.#atHand())
     await this.#grantUrgent()
@@ -283,7 +295,7 @@ export class CallBudget {
         return false
       }
       isOpen = false
-      this.#pump()
+      this.#pumpIfNeeded()
       return true
     }
     return { forUrgentOnly, spend, giveBack }

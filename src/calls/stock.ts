@@ -32,7 +32,7 @@ export class Stock {
   readonly #opensAt = new Map<PermitKind, number>()
   #isShort = false
   /** When calls were spent in the last second. */
-  #recent: number[] = []
+  readonly #recent: number[] = []
   #untold: Spent[] = []
   #toldAt = Number.NEGATIVE_INFINITY
 
@@ -59,8 +59,10 @@ export class Stock {
   /** How many calls to keep at hand: none where few are made, for each that is not spent has to be given back. */
   get ahead(): number {
     const now = this.#clock.now()
-    const first = this.#recent.findIndex((at) => at > now - RECENT_MS && at <= now)
-    this.#recent = first === -1 ? [] : this.#recent.slice(first)
+    for (let first = this.#recent[0]; first !== undefined; first = this.#recent[0]) {
+      if (first > now - RECENT_MS && first <= now) break
+      this.#recent.shift()
+    }
     return this.#recent.length < BUSY ? 0 : Math.min(Math.ceil(this.#recent.length * AHEAD_S), MOST_AHEAD)
   }
 
@@ -74,6 +76,16 @@ export class Stock {
   opensAt(kind: PermitKind): number {
     const opensAt = this.#opensAt.get(kind) ?? 0
     return Math.min(Math.max(opensAt - HOLD_MS, this.#clock.now() + LOOK_AGAIN_MS), opensAt)
+  }
+
+  /** Whether half of those that are kept at hand are gone: taken one for one, each call would cost a commit. */
+  get isLow(): boolean {
+    return this.size <= this.ahead / 2
+  }
+
+  /** Sees to it that there are calls for so many who wait, and some at hand. */
+  async refill(waiting: number): Promise<void> {
+    if (this.size < waiting || this.isLow) await this.fill(waiting + this.ahead)
   }
 
   /** Takes calls until so many are at hand, if there are. */
@@ -117,8 +129,9 @@ export class Stock {
 
   /** Unspent: calls are at hand again, and go back to the source when their time is over. Returns what is no call. */
   putBack(taken: Taken[]): Taken[] {
-    this.#calls.push(...taken.filter(({ kind }) => kind === 'call'))
-    this.#calls.sort((a, b) => a.at - b.at)
+    for (const one of taken)
+      if (one.kind === 'call')
+        this.#calls.splice(this.#calls.findLastIndex(({ at }) => at <= one.at) + 1, 0, one)
     return taken.filter(({ kind }) => kind !== 'call')
   }
 

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { MACHINE } from '../helper/machine.ts'
 import { startProcess } from '../helper/process.ts'
 import { type Env, KEY, problems, REQUIRED } from './cases.ts'
 
@@ -21,7 +22,7 @@ interface Ended {
 function run(env: Env, cwd: string): Promise<Ended> {
   const options = {
     cwd,
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...MACHINE, ...env },
     timeout: 60_000,
     killSignal: 'SIGKILL',
   } as const

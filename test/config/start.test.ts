@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/storage/engine/database.ts'
 import { freshUrl } from '../helper/engines.ts'
+import { MACHINE } from '../helper/machine.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { query } from '../helper/postgres.ts'
 import { until } from '../helper/service.ts'
@@ -20,7 +21,7 @@ const OFFLINE = { ...REQUIRED, PORT: '0', DIGITAL_SAMBA_URL: 'http://127.0.0.1:1
 async function refusal(t: Test, env: Env): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'curfew-start-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
-  const options = { cwd: folder, env: { PATH: process.env.PATH, ...OFFLINE, ...env }, timeout: 60_000 }
+  const options = { cwd: folder, env: { ...MACHINE, ...OFFLINE, ...env }, timeout: 60_000 }
   const args = [join(ROOT, 'src/server.ts')]
   const { code, stdout, stderr } = await new Promise<{ code: unknown; stdout: string; stderr: string }>(
     (resolve) =>
@@ -107,7 +108,7 @@ t.test('a PostgreSQL that is not as the configuration says', async (t) => {
 
 t.test('an old Node says which is needed', async (t) => {
   // Stands in for one: the script asks for the version and nothing else.
-  const options = { cwd: ROOT, env: { PATH: process.env.PATH, NODE_OPTIONS: `--import ${oldNode(t)}` } }
+  const options = { cwd: ROOT, env: { ...MACHINE, NODE_OPTIONS: `--import ${oldNode(t)}` } }
   const args = ['--import', './src/node-version.js', 'src/server.ts']
   const stderr = await new Promise<string>((resolve) =>
     execFile(process.execPath, args, options, (_, __, said) => resolve(said)),

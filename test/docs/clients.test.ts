@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
+import { MACHINE } from '../helper/machine.ts'
 import { KEYS } from '../helper/service.ts'
 import { blocks, forExamples } from './examples.ts'
 
@@ -43,7 +44,7 @@ t.test('the five lines of docs/clients.md are checked by the compiler, and end a
   const session = sandbox.startSession({ room: sandbox.createRoom({ friendlyUrl: 'demo-room' }).id })
   const { curfew } = await forExamples(t, sandbox)
   const ask = async (key: string) => {
-    const env = { PATH: process.env.PATH, CURFEW: curfew.url, KEY: key }
+    const env = { ...MACHINE, CURFEW: curfew.url, KEY: key }
     return (await run(process.execPath, [join(folder, 'client.ts')], { env })).stdout
   }
   t.match(await ask('nobody-knows-this-key-000'), /^urn:curfew:problem:unauthorized: this key is not known/)

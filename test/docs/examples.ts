@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
+import { MACHINE } from '../helper/machine.ts'
 import { type Process, startProcess } from '../helper/process.ts'
 import { environment, KEYS } from '../helper/service.ts'
 
@@ -26,7 +27,7 @@ export async function forExamples(t: Test, sandbox: Sandbox, more: Record<string
     environment(sandbox, `file:${t.testdir()}/curfew.db`, { EVENT_SECRETS: `billing:${SECRET}`, ...more }),
   )
   t.teardown(() => stop(curfew))
-  const env = { PATH: process.env.PATH, CURFEW: curfew.url, KEY: KEYS.booking, SECRET }
+  const env = { ...MACHINE, CURFEW: curfew.url, KEY: KEYS.booking, SECRET }
   const shell = async (code: string) => (await run('bash', ['-euc', code], { cwd: root, env })).stdout
   // From the project's folder, so that its libraries are found.
   const node = async (code: string) =>

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { ask } from '../helper/curfew.ts'
+import { MACHINE } from '../helper/machine.ts'
 import { NOTIFY_SECRET, tells } from '../helper/receiver.ts'
 import { until } from '../helper/service.ts'
 import { blocks, forExamples } from './examples.ts'
@@ -29,7 +30,7 @@ async function startExample(t: Test, port: number) {
   writeFileSync(file, program)
   t.teardown(() => rmSync(file))
   const child = spawn(process.execPath, [file], {
-    env: { PATH: process.env.PATH, PORT: String(port), SECRET: NOTIFY_SECRET },
+    env: { ...MACHINE, PORT: String(port), SECRET: NOTIFY_SECRET },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines: string[] = []

@@ -12,6 +12,7 @@ import { readConfig } from '../../src/plugins/environment.ts'
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts'
 import { openDatabase } from '../../src/storage/engine/database.ts'
 import type { Db } from '../../src/storage/schema.ts'
+import { MACHINE } from '../helper/machine.ts'
 import { environment } from '../helper/service.ts'
 
 const pathOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -110,7 +111,7 @@ export const goodHook = (more: object = {}) =>
 
 async function run(command: string[], env: Record<string, string>, cwd: string): Promise<Consultation> {
   const [program = '', ...args] = command
-  const options = { cwd, env: { PATH: process.env.PATH, ...env }, timeout: 60_000 }
+  const options = { cwd, env: { ...MACHINE, ...env }, timeout: 60_000 }
   const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>(
     (resolve) =>
       execFile(program, args, options, (error, stdout, stderr) =>

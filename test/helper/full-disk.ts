@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
 import { freshUrl } from './engines.ts'
+import { MACHINE } from './machine.ts'
 import type { Process } from './process.ts'
 import { environment } from './service.ts'
 
@@ -70,7 +71,7 @@ async function spawned(t: Test, [program, ...args]: string[], env: Record<string
   const child = spawn(program as string, args, {
     // Where there is no .env file.
     cwd: '/',
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...MACHINE, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit').then(([code]) => code as number | null)

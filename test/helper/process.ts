@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { MACHINE } from './machine.ts'
 
 const SERVER = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
 
@@ -23,7 +24,7 @@ export async function startProcess(
 ): Promise<Process> {
   const child = spawn(process.execPath, [server], {
     cwd,
-    env: { PATH: process.env.PATH, TZ: process.env.TZ, ...env },
+    env: { ...MACHINE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []

@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { MACHINE } from '../helper/machine.ts'
 
 const SERVER = fileURLToPath(new URL('../../src/sandbox/server.ts', import.meta.url))
 
 t.test('runs as a program, shows what to try, and ends at once', async (t) => {
   const child = spawn(process.execPath, [SERVER], {
     env: {
-      PATH: process.env.PATH,
+      ...MACHINE,
       SANDBOX_PORT: '0',
       PORT: 'x',
       DIGITAL_SAMBA_DEVELOPER_KEY: 'not-to-be-printed',

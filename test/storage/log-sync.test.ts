@@ -21,8 +21,51 @@ function log(t: Test) {
     syncs.push(one)
     return one.promise
   }
-  return { log: new LogSync(join(folder, 'log'), sync), syncs }
+  const syncNow = () => t.fail('it is not known yet how quick this disk is')
+  return { log: new LogSync(join(folder, 'log'), { sync, syncNow }), syncs }
 }
+
+/** A disk that answers at once unless it is told how long to take (ms), and which way it was asked each time. */
+function quickDisk(t: Test) {
+  const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'log'), 'log')
+  const asked: Array<'aside' | 'now'> = []
+  const disk = { takesMs: 0, asked, error: undefined as Error | undefined }
+  const answer = (how: 'aside' | 'now') => {
+    asked.push(how)
+    for (const until = performance.now() + disk.takesMs; performance.now() < until; );
+    if (disk.error) throw disk.error
+  }
+  const log = new LogSync(join(folder, 'log'), {
+    sync: async () => answer('aside'),
+    syncNow: () => answer('now'),
+  })
+  t.teardown(() => log.close())
+  return { log, disk }
+}
+
+t.test('a disk that has been quick long enough is waited for, until it is slow once', async (t) => {
+  const { log, disk } = quickDisk(t)
+  const ask = async (times: number) => {
+    for (let i = 0; i < times; i += 1) await log.sync()
+    return disk.asked.splice(0)
+  }
+  // Where this machine itself was slow it begins anew.
+  const proven = async () => {
+    for (let i = 0; i < 10_000; i += 1) if ((await ask(1))[0] === 'now') return i
+    return undefined
+  }
+  t.ok(((await proven()) ?? 0) >= 200)
+  disk.takesMs = 3
+  t.same(await ask(3), ['now', 'aside', 'aside'])
+  disk.takesMs = 0
+  t.ok(((await proven()) ?? 0) >= 200)
+  disk.error = new Error('EIO')
+  await t.rejects(log.sync(), { code: 'NOT_SYNCED' })
+  disk.error = undefined
+  await t.rejects(log.sync(), { code: 'NOT_SYNCED' }, 'none is believed after that')
+})
 
 /** What has settled, in its order. */
 function settling() {
