@@ -10,61 +10,79 @@ import { freshUrl, open } from '../helper/engines.ts'
 import { instruction } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 
-/** A log whose syncs end when the test says so. */
-function log(t: Test) {
+function logFile(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'log'), 'log')
+  return join(folder, 'log')
+}
+
+/** A slow disk: the log's syncs end when the test says so. */
+async function log(t: Test) {
   const syncs: PromiseWithResolvers<void>[] = []
   const sync = () => {
     const one = Promise.withResolvers<void>()
     syncs.push(one)
     return one.promise
   }
-  const syncNow = () => t.fail('it is not known yet how quick this disk is')
-  return { log: new LogSync(join(folder, 'log'), { sync, syncNow }), syncs }
+  const log = new LogSync(logFile(t), { sync, syncNow: () => busy(11) })
+  await log.sync()
+  return { log, syncs }
 }
 
-/** A disk that answers at once unless it is told how long to take (ms), and which way it was asked each time. */
-function quickDisk(t: Test) {
-  const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
-  writeFileSync(join(folder, 'log'), 'log')
+function busy(ms: number): void {
+  for (const until = performance.now() + ms; performance.now() < until; );
+}
+
+/** A disk that takes as long as it is told, and which way it was asked each time. */
+function diskOf(t: Test) {
   const asked: Array<'aside' | 'now'> = []
-  const disk = { takesMs: 0, asked, error: undefined as Error | undefined }
+  const disk = { takesMs: 0, error: undefined as Error | undefined }
   const answer = (how: 'aside' | 'now') => {
     asked.push(how)
-    for (const until = performance.now() + disk.takesMs; performance.now() < until; );
+    busy(disk.takesMs)
     if (disk.error) throw disk.error
   }
-  const log = new LogSync(join(folder, 'log'), {
-    sync: async () => answer('aside'),
-    syncNow: () => answer('now'),
-  })
+  const log = new LogSync(logFile(t), { sync: async () => answer('aside'), syncNow: () => answer('now') })
   t.teardown(() => log.close())
-  return { log, disk }
+  /** How many of so many syncs were left to another thread. */
+  const aside = async (times: number, waiting = 1) => {
+    for (let i = 0; i < times; i += 1) await log.sync(waiting)
+    return asked.splice(0).filter((how) => how === 'aside').length
+  }
+  return { log, disk, aside }
 }
 
-t.test('a disk that has been quick long enough is waited for, until it is slow once', async (t) => {
-  const { log, disk } = quickDisk(t)
-  const ask = async (times: number) => {
-    for (let i = 0; i < times; i += 1) await log.sync()
-    return disk.asked.splice(0)
-  }
-  // Where this machine itself was slow it begins anew.
-  const proven = async () => {
-    for (let i = 0; i < 10_000; i += 1) if ((await ask(1))[0] === 'now') return i
-    return undefined
-  }
-  t.ok(((await proven()) ?? 0) >= 200)
-  disk.takesMs = 3
-  t.same(await ask(3), ['now', 'aside', 'aside'])
+t.test('a disk that is quick is waited for, and one that was slow is not, for a while', async (t) => {
+  const { disk, aside } = diskOf(t)
+  disk.takesMs = 11
+  t.equal(await aside(1), 0)
   disk.takesMs = 0
-  t.ok(((await proven()) ?? 0) >= 200)
+  t.equal(await aside(101), 100)
+  disk.takesMs = 11
+  t.equal(await aside(1), 0)
+  disk.takesMs = 0
+  t.ok((await aside(201)) > 100, 'the second time for longer')
+})
+
+t.test('one that is a little slow each time is not waited for either', async (t) => {
+  const { disk, aside } = diskOf(t)
+  disk.takesMs = 3
+  t.ok((await aside(100)) > 50)
+})
+
+t.test('where many wait there is something else to do meanwhile', async (t) => {
+  const { aside } = diskOf(t)
+  t.equal(await aside(20, 4), 0)
+  t.equal(await aside(20, 5), 20)
+})
+
+t.test('after an error none is believed, whoever asked the disk', async (t) => {
+  const { log, disk } = diskOf(t)
   disk.error = new Error('EIO')
   await t.rejects(log.sync(), { code: 'NOT_SYNCED' })
   disk.error = undefined
-  await t.rejects(log.sync(), { code: 'NOT_SYNCED' }, 'none is believed after that')
+  await t.rejects(log.sync(), { code: 'NOT_SYNCED' })
 })
 
 /** What has settled, in its order. */
@@ -79,7 +97,7 @@ function settling() {
 }
 
 t.test('whoever commits while a sync is running waits for the next', async (t) => {
-  const { log: one, syncs } = log(t)
+  const { log: one, syncs } = await log(t)
   const { settled, watch } = settling()
   watch('first', one.sync())
   watch('second', one.sync())
@@ -97,7 +115,7 @@ t.test('whoever commits while a sync is running waits for the next', async (t) =
 })
 
 t.test('after a sync that failed none is believed', async (t) => {
-  const { log: one, syncs } = log(t)
+  const { log: one, syncs } = await log(t)
   const { settled, watch } = settling()
   watch('first', one.sync())
   watch('second', one.sync())

@@ -187,6 +187,7 @@ export function successes(isTold: (caller: string) => boolean): Batched<Success,
     },
     isOneStatement: (all, engine) =>
       engine === 'postgres' && !all.some(({ claimed }) => isTold(claimed.requested_by)),
+    isInternal: true,
   }
 }
 

@@ -22,8 +22,8 @@ export interface OpenDatabase {
   signals: Signals
   /** Throws where what is written now would not be found again. */
   verify(): void
-  /** Resolves when all that is committed is on the disk; absent where a commit is. */
-  sync?: () => Promise<void>
+  /** Resolves when all that is committed is on the disk, for which so many wait; absent where a commit is. */
+  sync?: (waiting: number) => Promise<void>
   close(): Promise<void>
 }
 
@@ -70,7 +70,7 @@ async function openSqlite({ url, clock }: DatabaseOptions): Promise<OpenDatabase
       signals: NOBODY,
       clock,
       verify: () => database.verifyInPlace(),
-      sync: () => log.sync(),
+      sync: (waiting) => log.sync(waiting),
       close,
     }
   } catch (error) {

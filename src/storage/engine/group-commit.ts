@@ -13,6 +13,8 @@ export interface Batched<I, O> {
   isOneStatement(items: I[], engine: Engine): boolean
   /** Nothing is lost where a power failure undoes it, so nobody waits for the disk. */
   isVolatile?: boolean
+  /** It tells nobody outside that something is stored: where the file is not in its place any more, others say so. */
+  isInternal?: boolean
 }
 
 export interface CommitOptions {
@@ -59,7 +61,7 @@ const LONGEST_COMMIT_MS = 20
 export class GroupCommit implements Commits {
   readonly #db: Db
   readonly #verify: () => void
-  readonly #sync: (() => Promise<void>) | undefined
+  readonly #sync: ((waiting: number) => Promise<void>) | undefined
   readonly #waiting: Entry[] = []
   readonly #long: Entry[] = []
   #running = false
@@ -70,7 +72,10 @@ export class GroupCommit implements Commits {
    */
   constructor(
     db: Db,
-    { verify = () => {}, sync }: { verify?: () => void; sync?: (() => Promise<void>) | undefined } = {},
+    {
+      verify = () => {},
+      sync,
+    }: { verify?: () => void; sync?: ((waiting: number) => Promise<void>) | undefined } = {},
   ) {
     this.#db = db
     this.#verify = verify
@@ -141,7 +146,8 @@ export class GroupCommit implements Commits {
     const waiting = answers.filter(isWaiting)
     for (const one of answers) if (!isWaiting(one)) one.tell()
     if (waiting.length === 0) return
-    this.#sync?.().then(
+    const held = [...waiting.map(({ entry }) => entry), ...this.#waiting]
+    this.#sync?.(held.reduce((sum, { items }) => sum + items.length, 0)).then(
       () => {
         for (const { tell } of waiting) tell()
       },
@@ -153,10 +159,14 @@ export class GroupCommit implements Commits {
     )
   }
 
+  #verifyFor(entries: Entry[]): void {
+    if (!entries.every(({ work }) => work.isInternal)) this.#verify()
+  }
+
   /** One statement is a transaction by itself: without BEGIN and COMMIT it is one round trip instead of three. */
   async #statement([entry, other]: Entry[]): Promise<Done | undefined> {
     if (!entry || other || !entry.work.isOneStatement(entry.items, engineOf(this.#db))) return undefined
-    this.#verify()
+    this.#verifyFor([entry])
     try {
       const answers = await entry.work.run(this.#db as Trx, entry.items)
       return { count: 1, answers: [{ entry, tell: () => answer(entry, answers) }] }
@@ -176,7 +186,7 @@ export class GroupCommit implements Commits {
     try {
       const done = await runAll(trx, entries)
       if (done) {
-        this.#verify()
+        this.#verifyFor(entries)
         await trx.commit().execute()
       } else await trx.rollback().execute().catch(ignore)
       return done

@@ -15,10 +15,15 @@ export interface Disk {
 
 const DISK: Disk = { sync: promisify(fdatasync), syncNow: fdatasyncSync }
 
-// To ask another thread costs 0.1 ms, of CPU as well, so a disk that has always answered within this is waited for.
-const QUICK_MS = 1
-// Always: so many times in a row. A single slow answer, and that long it is asked by another thread again.
-const PROVEN_AFTER = 200
+// To ask another thread costs 0.1 ms and more, of CPU as well. Where so few wait that there is little else to do meanwhile,
+// a disk that answers within this on average is waited for.
+const FEW = 4
+const QUICK_MS = 2
+const WEIGHT = 1 / 16
+// One that is slower, or was as slow as this once, is left to another thread for so many syncs, and twice as many the
+// next time; each that is quick takes one off that.
+const SLOW_MS = 10
+const ASIDE = { first: 100, most: 10_000 }
 
 /**
  * Puts SQLite's write-ahead log on the disk without holding up the event loop, which a slow disk would otherwise do for
@@ -32,8 +37,11 @@ export class LogSync {
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   #broken: Error | undefined
-  /** How many answers in a row were quick. */
-  #quick = 0
+  /** How long (ms) those take that are waited for, the last ones above all. */
+  #average = 0
+  /** How many are still left to another thread, and how many will be the next time. */
+  #aside = 0
+  #nextAside = ASIDE.first
 
   /** `file` is the log itself, which SQLite keeps for as long as the database is open. */
   constructor(file: string, disk = DISK) {
@@ -43,13 +51,18 @@ export class LogSync {
   }
 
   /**
-   * Resolves when all that is in the log now is on the disk.
+   * Resolves when all that is in the log now is on the disk. `waiting`: how many are held up by it.
    * @throws NotSyncedError
    */
-  sync(): Promise<void> {
-    if (!this.#running) return this.#quick < PROVEN_AFTER ? this.#begin() : this.#once(true)
-    this.#next ??= this.#running.catch(ignore).then(() => this.#begin())
-    return this.#next
+  sync(waiting = 1): Promise<void> {
+    if (this.#running) {
+      this.#next ??= this.#running.catch(ignore).then(() => this.#begin())
+      return this.#next
+    }
+    if (waiting > FEW) return this.#begin()
+    if (this.#aside === 0) return this.#once(() => this.#syncNow())
+    this.#aside -= 1
+    return this.#begin()
   }
 
   async close(): Promise<void> {
@@ -57,22 +70,33 @@ export class LogSync {
     await promisify(close)(this.#fd)
   }
 
+  #syncNow(): void {
+    const began = performance.now()
+    this.#disk.syncNow(this.#fd)
+    const tookMs = performance.now() - began
+    this.#average += (tookMs - this.#average) * WEIGHT
+    if (tookMs < SLOW_MS && this.#average < QUICK_MS) {
+      this.#nextAside = Math.max(this.#nextAside - 1, ASIDE.first)
+      return
+    }
+    this.#average = 0
+    this.#aside = this.#nextAside
+    this.#nextAside = Math.min(this.#nextAside * 2, ASIDE.most)
+  }
+
   #begin(): Promise<void> {
     this.#next = undefined
-    this.#running = this.#once(false).finally(() => {
+    this.#running = this.#once(() => this.#disk.sync(this.#fd)).finally(() => {
       this.#running = undefined
     })
     return this.#running
   }
 
-  async #once(isNow: boolean): Promise<void> {
+  async #once(sync: () => Promise<void> | void): Promise<void> {
     // The system forgets what it could not write: a later sync that succeeds says nothing about it.
     if (this.#broken) throw this.#broken
-    const began = performance.now()
     try {
-      if (isNow) this.#disk.syncNow(this.#fd)
-      else await this.#disk.sync(this.#fd)
-      this.#quick = performance.now() - began < QUICK_MS ? this.#quick + 1 : 0
+      await sync()
     } catch (cause) {
       this.#broken = new NotSyncedError(
         `${this.#file} cannot be put on the disk; look at the disk, then start Curfew again`,
