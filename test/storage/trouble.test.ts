@@ -68,6 +68,34 @@ t.test('a row that somebody keeps locked holds up nobody else for long', async (
   await locked
 })
 
+t.test('whoever stops in the middle of a transaction loses it', async (t) => {
+  const url = await freshUrl(t, 'postgres')
+  const { writes, ledger } = await open(t, url, new ManualClock(1000))
+  const { id } = await put(ledger, {})
+  const stopped = await writes.startTransaction().execute()
+  await stopped.updateTable('endings').set({ reason: 'stopped' }).where('id', '=', id).execute()
+  await until(async () => {
+    const [found] = await query(
+      url,
+      `select 1 from pg_stat_activity where state = 'idle in transaction' and datname = current_database()`,
+    )
+    return !found
+  })
+  const error = await stopped
+    .updateTable('endings')
+    .set({ reason: 'again' })
+    .execute()
+    .catch((error: unknown) => error)
+  t.match(await translated(Promise.reject(error)).catch((told: unknown) => told), {
+    code: 'STORAGE_UNAVAILABLE',
+  })
+  await stopped
+    .rollback()
+    .execute()
+    .catch(() => {})
+  t.match(await ledger.cancel(id, BOOKING), { ending: { state: 'cancelled', reason: 'requested' } })
+})
+
 t.test('two replicas that change the same in opposite orders do not wait for each other', async (t) => {
   const url = await freshUrl(t, 'postgres')
   const one = await open(t, url, new ManualClock(1000))

@@ -87,6 +87,8 @@ const STATEMENT_TIMEOUT_MS = 8_000
 const QUERY_TIMEOUT_MS = 10_000
 // Others hold a row for some ms. A writer that waits longer for one keeps everybody else's commit waiting.
 const LOCK_TIMEOUT_MS = 2_000
+// Whoever stops in the middle of a transaction, dead or suspended, must not keep for others what it has locked.
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
 // What a power failure may undo: what was told is told once more.
 const NO_WAIT_FOR_DISK = '-c synchronous_commit=off'
 // An index on a large table takes as long as it takes; what waits for its lock keeps out everybody who comes after it.
@@ -117,6 +119,7 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
       query_timeout: QUERY_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       types: { getTypeParser },
     })
     pool.on('error', (error) => onError?.(error))

@@ -22,6 +22,7 @@ const POSTGRES: Record<string, string> = {
   '57014': 'PostgreSQL did not answer in time',
   '57P01': 'PostgreSQL is being stopped',
   '57P03': 'PostgreSQL is starting up',
+  '25P03': 'PostgreSQL has ended a transaction that stood still',
   '28P01': 'PostgreSQL refuses the password',
 }
 
