@@ -12,6 +12,7 @@ import { environment, KEYS } from '../test/helper/service.ts'
 import { toldAfterKills } from '../test/notifications/kills.ts'
 import { percentile, residentMb } from './measure.ts'
 import { startMeasured } from './process.ts'
+import { RECEIVERS, receiverAside } from './receivers.ts'
 import { latenessOf500, warmUp } from './timeliness.ts'
 
 /**
@@ -64,30 +65,6 @@ const tells = (urls: Record<string, string>) => ({
     .join(),
 })
 
-const BAD: Record<string, Behaviour> = {
-  'well behaved': WELL,
-  hangs: () => {},
-  'answers 500': (response) => void response.writeHead(500).end(),
-  'answers 410': (response) => void response.writeHead(410).end(),
-  redirects: (response) => void response.writeHead(302, { location: '/' }).end(),
-  'sends 100 MB': (response) => {
-    let sent = 0
-    const more = () => {
-      while (sent < 1e8 && !response.destroyed) {
-        sent += 65_536
-        if (!response.write(Buffer.alloc(65_536))) return void response.once('drain', more)
-      }
-      response.end()
-    }
-    more()
-  },
-  drips: (response) => {
-    response.writeHead(200)
-    const drip = setInterval(() => response.write('.'), 100)
-    response.once('close', () => clearInterval(drip))
-  },
-}
-
 const shows: Record<string, () => Promise<void>> = {
   kills: async () => {
     const seed = Number(process.env.SEED ?? 1)
@@ -98,9 +75,9 @@ const shows: Record<string, () => Promise<void>> = {
   },
   lateness: async () => {
     for (const engine of ['sqlite', 'postgres'] as const) {
-      const names = (process.env.RECEIVERS ?? Object.keys(BAD).join()).split(',')
+      const names = (process.env.RECEIVERS ?? RECEIVERS.join()).split(',')
       await lateness(engine, 'told to nobody', undefined)
-      for (const name of names) await lateness(engine, name, BAD[name])
+      for (const name of names) await lateness(engine, name, name)
     }
   },
   many: async () => {
@@ -108,9 +85,9 @@ const shows: Record<string, () => Promise<void>> = {
   },
 }
 
-async function lateness(engine: Engine, name: string, behave: Behaviour | undefined): Promise<void> {
+async function lateness(engine: Engine, name: string, behaviour: string | undefined): Promise<void> {
   const sandbox = await startSandbox({ callsPerMinute: 1e9 })
-  const receiving = behave && (await receiver(behave))
+  const receiving = behaviour === undefined ? undefined : await receiverAside(behaviour)
   const env = environment(sandbox, await fresh(engine), {
     CALLS_PER_MINUTE: '100000',
     ...(receiving ? tells({ booking: receiving.url }) : {}),
@@ -119,10 +96,10 @@ async function lateness(engine: Engine, name: string, behave: Behaviour | undefi
   await warmUp(curfew, sandbox)
   const late = await latenessOf500(curfew, sandbox, engine)
   await curfew.end('SIGKILL')
-  receiving?.close()
+  const came = await receiving?.close()
   await sandbox.close()
   say(
-    `lateness of 500 endings over 5 s, ${engine}, receiver ${name}: p50 ${percentile(late, 0.5)}, p99 ${percentile(late, 0.99)} ms; ${receiving?.came.length ?? 0} requests came`,
+    `lateness of 500 endings over 5 s, ${engine}, receiver ${name}: p50 ${percentile(late, 0.5)}, p99 ${percentile(late, 0.99)} ms; ${came ?? 0} requests came`,
   )
 }
 
