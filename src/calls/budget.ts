@@ -24,6 +24,8 @@ const OTHERS = [RANK.warning, RANK.sweep, RANK.confirmation] as const
 // There is a confirmation for each end: in a quiet minute they may have more than the share of what is no end.
 const QUIET = 0.25
 const AFTER_TROUBLE_MS = { first: 50, most: 1000 }
+// Under load there are always some at hand: this is for the first ones after a quiet time.
+const MOST_PREPARED = 4
 // Making an AbortSignal's own reason costs as much as a statement, for its stack is taken down.
 const WOKEN = new Error('woken')
 
@@ -46,6 +48,8 @@ export class CallBudget {
   readonly #perMinute: number
   readonly #onTrouble: (error: unknown) => void
   readonly #waiters = new Map<Rank, Waiter[]>(RANKS.map((rank) => [rank, []]))
+  /** How many are likely to ask in a moment. */
+  #likelySoon = 0
   #pausedUntil = 0
   /** Paused without an end, by people. */
   #isHeld = false
@@ -104,6 +108,12 @@ export class CallBudget {
     const permit = this.#atHand()
     this.#pumpIfNeeded()
     return permit
+  }
+
+  /** Somebody will want a permit in a moment: it is taken while that one does something else. */
+  prepare(): void {
+    this.#likelySoon = Math.min(this.#likelySoon + 1, MOST_PREPARED)
+    this.#pump()
   }
 
   /** Whether there were fewer calls than were wanted the last time. */
@@ -198,7 +208,9 @@ export class CallBudget {
     if (this.#isPaused) return Math.min(this.#pausedUntil, this.#stock.dueAt)
     const ends = [...this.#of(RANK.urgent), ...this.#of(RANK.ending)]
     const likely = ends.reduce((sum, waiter) => sum + waiter.likely, 0)
-    await this.#stock.refill(Math.max(ends.length, likely))
+    const soon = this.#likelySoon
+    this.#likelySoon = 0
+    await this.#stock.refill(Math.max(ends.length, likely, soon))
     this.#grant(RANK.urgent, () => this.#atHand())
     this.#grant(RANK.ending, () => this.#atHand())
     await this.#grantUrgent()

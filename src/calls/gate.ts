@@ -154,6 +154,11 @@ export class CallGate {
     return permits
   }
 
+  /** See CallBudget. */
+  prepare(): void {
+    if (!this.refused && !this.#breaker.isOpen) this.#budget.prepare()
+  }
+
   async #firstPermit(priority: Priority, most: number, signal: AbortSignal): Promise<Permit | undefined> {
     for (;;) {
       for (let at = this.#mayAskAt(); at > this.#clock.now() && !signal.aborted; at = this.#mayAskAt())

@@ -81,7 +81,11 @@ export class Worker implements Starter {
     if (!this.#loop.isAsleep || this.#loop.stopping.aborted) return undefined
     if (this.#slots.size >= this.#options.maxConcurrent) return undefined
     const [permit] = this.#options.gate.takeAtOnce(1)
-    if (!permit) return undefined
+    if (!permit) {
+      // It is stored first, and then claimed: by then there is one.
+      this.#options.gate.prepare()
+      return undefined
+    }
     const free = this.#takeSlot()
     return {
       claimedUntil: this.#clock.now() + LEASE_MS,

@@ -88,6 +88,24 @@ t.test('a pause holds everybody, is never shortened, and ends', async (t) => {
   t.ok(await budget.take(ending(), NEVER))
 })
 
+t.test(
+  'what somebody will want in a moment is at hand then, and goes back where nobody wants it',
+  async (t) => {
+    const clock = new ManualClock(0)
+    const budget = budgetInMemory(clock, limits(100))
+    t.equal(budget.takeAtOnce(), undefined)
+    for (let i = 0; i < 10; i += 1) budget.prepare()
+    await turn()
+    const permits = Array.from({ length: 10 }, () => budget.takeAtOnce())
+    t.equal(permits.filter((permit) => permit !== undefined).length, 4, 'a few of them')
+    for (const permit of permits) permit?.giveBack()
+    await clock.advance(1000)
+    await turn()
+    t.equal(budget.takeAtOnce(), undefined)
+    t.equal(await budget.left(), 100)
+  },
+)
+
 t.test('who gives up waiting takes nothing with it', async (t) => {
   const clock = new ManualClock(0)
   const budget = budgetInMemory(clock, limits(1))

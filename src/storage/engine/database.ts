@@ -114,7 +114,7 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
       ...common,
       max,
       options,
-      // To be connected anew costs the first ending after a quiet minute tens of ms: one of each stays.
+      // To be connected anew costs the first ending after a quiet minute tens of ms: those that it needs stay.
       min,
       query_timeout: QUERY_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -128,7 +128,8 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
     return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   }
   const db = opened(CONNECTIONS.reads)
-  const writes = opened(CONNECTIONS.writes)
+  // A commit and a permit at the same time.
+  const writes = opened(CONNECTIONS.writes, { min: 2 })
   const leases = opened(CONNECTIONS.leases)
   const deliveries = opened(CONNECTIONS.deliveries, { min: 0, options: NO_WAIT_FOR_DISK })
   const stop = new AbortController()
@@ -143,7 +144,7 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
     offset = await measureOffset(db, clock)
   }
   try {
-    const others = [writes, leases].map((pool) => sql`select 1`.execute(pool))
+    const others = [writes, writes, leases].map((pool) => sql`select 1`.execute(pool))
     await Promise.all([measure(), ...others])
   } catch (error) {
     await close()
