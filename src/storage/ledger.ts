@@ -109,7 +109,7 @@ export class Ledger {
   #starter: Starter | undefined
 
   constructor(
-    { db, writes, leases, deliveries, signals, engine, clock, verify, sync }: OpenDatabase,
+    { db, writes, leases, deliveries, signals, engine, clock, ...disk }: OpenDatabase,
     { warnMinutes = [], told = new Set(), isRehearsal = false }: LedgerOptions = {},
   ) {
     this.warnMinutes = warnMinutes
@@ -123,7 +123,7 @@ export class Ledger {
     this.clock = clock
     this.news = new News(clock)
     if (!isRehearsal) tellOfFinished(this.news, signals, clock)
-    this.#commits = isRehearsal ? new Rehearsed(db, verify) : new GroupCommit(writes, { verify, sync })
+    this.#commits = isRehearsal ? new Rehearsed(db, disk.verify) : new GroupCommit(writes, disk)
     // SQLite has one connection, on which all share commits.
     this.#aside = deliveries === writes ? this.#commits : new GroupCommit(deliveries)
     if (isRehearsal) this.#starter = NO_PLACE

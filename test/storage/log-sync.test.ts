@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { GroupCommit } from '../../src/storage/engine/group-commit.ts'
 import { LogSync } from '../../src/storage/engine/log-sync.ts'
@@ -9,6 +9,7 @@ import { Ledger } from '../../src/storage/ledger.ts'
 import { freshUrl, open } from '../helper/engines.ts'
 import { instruction } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
+import { until } from '../helper/service.ts'
 
 function logFile(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'curfew-log-'))
@@ -83,6 +84,34 @@ t.test('after an error none is believed, whoever asked the disk', async (t) => {
   await t.rejects(log.sync(), { code: 'NOT_SYNCED' })
   disk.error = undefined
   await t.rejects(log.sync(), { code: 'NOT_SYNCED' })
+})
+
+t.test(
+  'what nobody waits for is on the disk soon, and with the next sync where that comes first',
+  async (t) => {
+    const { log: one, syncs } = await log(t)
+    one.soon()
+    one.soon()
+    await until(() => syncs.length === 1)
+    one.soon()
+    syncs[0]?.resolve()
+    await until(() => syncs.length === 2) // the one that was running had not seen it
+    syncs[1]?.reject(new Error('EIO'))
+    await turn()
+    await t.rejects(one.sync(), { code: 'NOT_SYNCED' }, 'whoever waits is told')
+    await one.close()
+  },
+)
+
+t.test('a sync that somebody waits for takes along what was to be on the disk soon', async (t) => {
+  const { log, aside } = diskOf(t)
+  log.soon()
+  t.equal(await aside(1), 0)
+  await pause(100)
+  t.equal(await aside(0), 0, 'nothing was left to be done')
+  log.soon()
+  await pause(100)
+  t.equal(await aside(0), 1, 'where nobody else asked for one')
 })
 
 /** What has settled, in its order. */

@@ -188,6 +188,8 @@ export function successes(isTold: (caller: string) => boolean): Batched<Success,
     isOneStatement: (all, engine) =>
       engine === 'postgres' && !all.some(({ claimed }) => isTold(claimed.requested_by)),
     isInternal: true,
+    // A power failure before it is on the disk has the same call made once more, which finds the session over.
+    isVolatile: true,
   }
 }
 

@@ -24,6 +24,8 @@ export interface OpenDatabase {
   verify(): void
   /** Resolves when all that is committed is on the disk, for which so many wait; absent where a commit is. */
   sync?: (waiting: number) => Promise<void>
+  /** The same within some ms, where nobody waits for it. */
+  syncSoon?: () => void
   close(): Promise<void>
 }
 
@@ -71,6 +73,7 @@ async function openSqlite({ url, clock }: DatabaseOptions): Promise<OpenDatabase
       clock,
       verify: () => database.verifyInPlace(),
       sync: (waiting) => log.sync(waiting),
+      syncSoon: () => log.soon(),
       close,
     }
   } catch (error) {

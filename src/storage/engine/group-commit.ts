@@ -1,6 +1,7 @@
 import type { ControlledTransaction } from 'kysely'
 import type { Db, Engine, Tables, Trx } from '../schema.ts'
 import { engineOf } from './compiled.ts'
+import type { OpenDatabase } from './database.ts'
 import { isTrouble } from './errors.ts'
 
 export type Work<T> = (trx: Trx) => Promise<T>
@@ -11,7 +12,7 @@ export interface Batched<I, O> {
   run(trx: Trx, items: I[]): Promise<O[]>
   /** Whether `run` is one statement for these items, and so needs no transaction around it. */
   isOneStatement(items: I[], engine: Engine): boolean
-  /** Nothing is lost where a power failure undoes it, so nobody waits for the disk. */
+  /** Nothing is lost where a power failure undoes it, so nobody waits for the disk: it is there some ms later. */
   isVolatile?: boolean
   /** It tells nobody outside that something is stored: where the file is not in its place any more, others say so. */
   isInternal?: boolean
@@ -62,24 +63,27 @@ export class GroupCommit implements Commits {
   readonly #db: Db
   readonly #verify: () => void
   readonly #sync: ((waiting: number) => Promise<void>) | undefined
+  readonly #syncSoon: () => void
   readonly #waiting: Entry[] = []
   readonly #long: Entry[] = []
   #running = false
 
   /**
    * `verify` throws where what would be committed now would not be found again; `sync` resolves when what is committed is
-   * on the disk, where a commit alone does not see to that.
+   * on the disk, where a commit alone does not see to that; `syncSoon` sees to it where nobody waits.
    */
   constructor(
     db: Db,
     {
       verify = () => {},
       sync,
-    }: { verify?: () => void; sync?: ((waiting: number) => Promise<void>) | undefined } = {},
+      syncSoon = () => {},
+    }: Partial<Pick<OpenDatabase, 'verify' | 'sync' | 'syncSoon'>> = {},
   ) {
     this.#db = db
     this.#verify = verify
     this.#sync = sync
+    this.#syncSoon = syncSoon
   }
 
   /** Resolves with what `work` returned once it is committed; rejects with what it threw, or why it was not committed. */
@@ -145,7 +149,10 @@ export class GroupCommit implements Commits {
     const isWaiting = ({ entry }: Answered) => this.#sync !== undefined && entry.work.isVolatile !== true
     const waiting = answers.filter(isWaiting)
     for (const one of answers) if (!isWaiting(one)) one.tell()
-    if (waiting.length === 0) return
+    if (waiting.length === 0) {
+      this.#syncSoon()
+      return
+    }
     const held = [...waiting.map(({ entry }) => entry), ...this.#waiting]
     this.#sync?.(held.reduce((sum, { items }) => sum + items.length, 0)).then(
       () => {

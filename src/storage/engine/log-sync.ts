@@ -24,6 +24,8 @@ const WEIGHT = 1 / 16
 // next time; each that is quick takes one off that.
 const SLOW_MS = 10
 const ASIDE = { first: 100, most: 10_000 }
+// What nobody waits for is on the disk within that.
+const SOON_MS = 50
 
 /**
  * Puts SQLite's write-ahead log on the disk without holding up the event loop, which a slow disk would otherwise do for
@@ -42,6 +44,7 @@ export class LogSync {
   /** How many are still left to another thread, and how many will be the next time. */
   #aside = 0
   #nextAside = ASIDE.first
+  #soon: NodeJS.Timeout | undefined
 
   /** `file` is the log itself, which SQLite keeps for as long as the database is open. */
   constructor(file: string, disk = DISK) {
@@ -55,6 +58,8 @@ export class LogSync {
    * @throws NotSyncedError
    */
   sync(waiting = 1): Promise<void> {
+    // Unless one is running, what is to be on the disk soon is there with this one.
+    if (!this.#running) this.#forgetSoon()
     if (this.#running) {
       this.#next ??= this.#running.catch(ignore).then(() => this.#begin())
       return this.#next
@@ -65,7 +70,16 @@ export class LogSync {
     return this.#begin()
   }
 
+  /** What is in the log now is on the disk soon, or the next `sync` says why it is not. */
+  soon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined
+      this.sync(FEW + 1).catch(ignore)
+    }, SOON_MS)
+  }
+
   async close(): Promise<void> {
+    this.#forgetSoon()
     await (this.#next ?? this.#running)?.catch(ignore)
     await promisify(close)(this.#fd)
   }
@@ -82,6 +96,11 @@ export class LogSync {
     this.#average = 0
     this.#aside = this.#nextAside
     this.#nextAside = Math.min(this.#nextAside * 2, ASIDE.most)
+  }
+
+  #forgetSoon(): void {
+    clearTimeout(this.#soon)
+    this.#soon = undefined
   }
 
   #begin(): Promise<void> {
