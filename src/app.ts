@@ -15,6 +15,7 @@ import readiness from './plugins/readiness.ts'
 import rehearsal from './plugins/rehearsal.ts'
 import requests, { requestId } from './plugins/requests.ts'
 import routeList from './plugins/route-list.ts'
+import { schemaController } from './plugins/schemas.ts'
 import senders from './plugins/senders.ts'
 import storage from './plugins/storage.ts'
 import limits from './plugins/time-limits.ts'
@@ -43,6 +44,7 @@ export function serverOptions(log: Logger) {
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestId,
     bodyLimit: 64 * 1024,
+    schemaController,
     routerOptions: { maxParamLength: 2048 },
     frameworkErrors: sendError,
     clientErrorHandler: onClientError,

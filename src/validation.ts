@@ -27,14 +27,15 @@ let untilFirst: Ajv | undefined
 let throughout: Ajv | undefined
 
 /**
- * The one way in which anything from outside is held against its schema. It stops at the first mistake, so that what
+ * The one way in which anything from outside is held against its schema, which is compiled when it is first needed. It stops at the first mistake, so that what
  * is wrong costs no more than what is right; only something small is gone through once more for all of them.
  */
 export function checker(schema: TSchema): (value: unknown) => Mistake[] {
-  untilFirst ??= new Ajv(options)
-  const check = untilFirst.compile(schema)
+  let check: ValidateFunction | undefined
   let checkAll: ValidateFunction | undefined
   return (value) => {
+    untilFirst ??= new Ajv(options)
+    check ??= untilFirst.compile(schema)
     if (check(value)) return []
     const first = check.errors as ErrorObject[]
     if (!isSmall(value)) return mistakesOf(first).slice(0, 1)

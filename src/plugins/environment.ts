@@ -10,6 +10,7 @@ import {
 } from '../config/config.ts'
 import { Environment } from '../config/environment.ts'
 import { gather } from '../config/sources.ts'
+import { schemaController } from './schemas.ts'
 
 /**
  * Reads the configuration from `env` and, where there is one, from the file `.env` in `directory`; the environment wins.
@@ -31,7 +32,7 @@ const sameVariable = (a: string, b: string) => variableOf(a) === variableOf(b)
 
 /** Through @fastify/env, on an instance of its own: the service's instance needs its log level before it exists. */
 async function check(data: Record<string, string>) {
-  const reader = Fastify()
+  const reader = Fastify({ schemaController })
   try {
     await reader.register(fastifyEnv, { schema: Environment, data, env: false, dotenv: false })
     return { environment: reader.getEnvs<Environment>(), problems: [] }

@@ -1,21 +1,12 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { TSchema } from 'typebox'
-import { allInvalid, Problem, type ProblemCode } from '../problem.ts'
+import { Problem, type ProblemCode } from '../problem.ts'
 import { StorageError, TooManyError } from '../storage/engine/errors.ts'
-import { checker } from '../validation.ts'
 
 /** Every error of every kind leaves as application/problem+json. */
 export default fp(async function errors(app) {
   app.setErrorHandler(sendError)
-  app.setValidatorCompiler<TSchema>(({ schema }) => {
-    const check = checker(schema)
-    return (value: unknown) => {
-      const mistakes = check(value)
-      return mistakes.length > 0 ? { error: allInvalid(mistakes) } : { value }
-    }
-  })
   app.setNotFoundHandler((request) => {
     throw notFound(request)
   })
