@@ -110,8 +110,18 @@ export class CallBudget {
     return permit
   }
 
-  /** Somebody will want a permit in a moment: it is taken while that one does something else. */
+  /** How many somebody has who will perhaps give them back in a moment: nothing is taken in their place before that. */
+  set lent(count: number) {
+    this.#stock.lent = count
+  }
+
+  get lent(): number {
+    return this.#stock.lent
+  }
+
+  /** Somebody will want a permit in a moment: where none is at hand, it is taken while that one does something else. */
   prepare(): void {
+    if (this.#stock.size > this.#likelySoon) return
     this.#likelySoon = Math.min(this.#likelySoon + 1, MOST_PREPARED)
     this.#pump()
   }

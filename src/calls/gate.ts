@@ -154,6 +154,15 @@ export class CallGate {
     return permits
   }
 
+  /** How many permits somebody has who will perhaps give them back in a moment. */
+  set lent(count: number) {
+    this.#budget.lent = count
+  }
+
+  get lent(): number {
+    return this.#budget.lent
+  }
+
   /** See CallBudget. */
   prepare(): void {
     if (!this.refused && !this.#breaker.isOpen) this.#budget.prepare()

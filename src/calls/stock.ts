@@ -26,6 +26,8 @@ const BUSY = 3
 export class Stock {
   readonly #clock: Clock
   readonly #source: PermitSource
+  /** How many are with somebody who will perhaps give them back in a moment. */
+  lent = 0
   /** Calls that are taken and not spent, the oldest first. */
   #calls: Taken[] = []
   /** When the next of a kind is free, as far as is known (epoch ms). */
@@ -80,12 +82,12 @@ export class Stock {
 
   /** Whether half of those that are kept at hand are gone: taken one for one, each call would cost a commit. */
   get isLow(): boolean {
-    return this.size <= this.ahead / 2
+    return this.size + this.lent <= this.ahead / 2
   }
 
   /** Sees to it that there are calls for so many who wait, and some at hand. */
   async refill(waiting: number): Promise<void> {
-    if (this.size < waiting || this.isLow) await this.fill(waiting + this.ahead)
+    if (this.size < waiting || this.isLow) await this.fill(waiting + Math.max(this.ahead - this.lent, 0))
   }
 
   /** Takes calls until so many are at hand, if there are. */

@@ -18,6 +18,8 @@ const BLOCKED_LOOK_MS = 1000
 const CONTENDED_MS = 5
 // Of several processes that wait for the same due times, one is the first; the others look after it whether it has died.
 const YIELD_MS = 20
+// So long before something is due it looks once more: that wakes the connection and what else has slept, and takes the permit.
+const EARLY_MS = 200
 // Others are told no more often than that there is more than this process can take.
 const TOLD_EVERY_MS = 1000
 const DONE = new Error('done')
@@ -37,7 +39,7 @@ export class Worker implements Starter {
   readonly #ready: Ready
   readonly #turns = new Turns()
   #toldAt = Number.NEGATIVE_INFINITY
-  /** Whether something was due after the last claim that got less than it could have. */
+  /** Whether something was due after the last claim, which got nothing. */
   #wasDue = false
   /** When the next was due, as far as was known when it slept (epoch ms). */
   #expectedAt = Number.POSITIVE_INFINITY
@@ -154,7 +156,7 @@ export class Worker implements Starter {
   }
 
   /**
-   * Something may have come due since the claim: then it is claimed at once. Where it was not to be had twice, others have
+   * Something may have come due since the claim: then it is claimed at once. Where nothing was to be had of it, others have
    * it, or have stopped all calls.
    */
   async #nothingMore(next: number | undefined): Promise<Next> {
@@ -174,9 +176,14 @@ export class Worker implements Starter {
   }
 
   #idleUntil(next: number | undefined): Next {
+    const { gate } = this.#options
     this.#expectedAt = next ?? Number.POSITIVE_INFINITY
-    this.#options.gate.endsDueAt = this.#expectedAt
-    return this.#yields && next !== undefined ? next + YIELD_MS : next
+    gate.endsDueAt = this.#expectedAt
+    if (next === undefined) return undefined
+    if (this.#yields) return next + YIELD_MS
+    if (next - EARLY_MS > this.#clock.now()) return next - EARLY_MS
+    gate.prepare()
+    return next
   }
 
   async #untilFree(): Promise<Next> {
@@ -228,6 +235,7 @@ export class Worker implements Starter {
   ): Promise<number> {
     const { ledger, gate } = this.#options
     const unused = new Set(permits)
+    gate.lent += permits.length
     try {
       const urgentOnly = permits.some(({ forUrgentOnly }) => forUrgentOnly)
       const paused = gate.brake.callers
@@ -243,6 +251,7 @@ export class Worker implements Starter {
       this.#beginReady()
       if (claimed.length > 0) {
         this.#yields = false
+        this.#wasDue = false
         // It has come: that the next claim gets nothing says nothing of the others.
         this.#expectedAt = Number.POSITIVE_INFINITY
       }
@@ -251,6 +260,7 @@ export class Worker implements Starter {
       return claimed.length
     } finally {
       for (const permit of unused) permit.giveBack()
+      gate.lent -= permits.length
     }
   }
 

@@ -37,6 +37,21 @@ function permitsInMemory(clock: Clock, limits: CallLimits): PermitSource {
   }
 }
 
+/** A budget that tells how many permits of any kind it has taken since it was made. */
+export function countedBudget(clock: Clock, limits: CallLimits) {
+  const inMemory = permitsInMemory(clock, limits)
+  const source = {
+    ...inMemory,
+    count: 0,
+    take: async (kind: PermitKind, most: number, until: number) => {
+      const taken = await inMemory.take(kind, most, until)
+      source.count += taken.slots.length
+      return taken
+    },
+  }
+  return { budget: new CallBudget(clock, limits, source), source }
+}
+
 export function budgetInMemory(clock: Clock, limits: CallLimits): CallBudget {
   return new CallBudget(clock, limits, permitsInMemory(clock, limits))
 }

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { CallBudget } from '../../src/calls/budget.ts'
 import { HOLD_MS, type Permit, RANK, WINDOW_MS } from '../../src/calls/permits.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
-import { budgetInMemory } from '../helper/permits.ts'
+import { budgetInMemory, countedBudget } from '../helper/permits.ts'
 
 const limits = (perMinute: number) => ({ perMinute, urgentPerMinute: perMinute })
 const NEVER = new AbortController().signal
@@ -105,6 +105,29 @@ t.test(
     t.equal(await budget.left(), 100)
   },
 )
+
+t.test('nothing is taken in the place of what is perhaps given back in a moment', async (t) => {
+  const clock = new ManualClock(0)
+  const { budget, source } = countedBudget(clock, limits(100))
+  for (let i = 0; i < 40; i += 1) {
+    await spend(budget, 1)
+    await clock.advance(20)
+  }
+  const before = source.count
+  // A claim with all that are at hand, of which it needs one; another call is made meanwhile.
+  const rest: Permit[] = []
+  for (let permit = budget.takeAtOnce(); permit; permit = budget.takeAtOnce()) rest.push(permit)
+  t.ok(rest.length > 2)
+  budget.lent += rest.length
+  await turn()
+  rest.shift()?.spend()
+  await turn()
+  t.equal(source.count, before)
+  for (const permit of rest) permit.giveBack()
+  budget.lent -= rest.length + 1
+  await turn()
+  t.equal(source.count, before, 'what came back is enough')
+})
 
 t.test('who gives up waiting takes nothing with it', async (t) => {
   const clock = new ManualClock(0)

@@ -32,3 +32,31 @@ onEveryEngine(
     )
   },
 )
+
+onEveryEngine(
+  t,
+  'the permit of a call is there before its ending is due, and goes back where that is cancelled',
+  async (t, databaseUrl, engine) => {
+    if (engine === 'postgres') await tellNoTime(databaseUrl)
+    const clock = new ManualClock()
+    const { sandbox, request, app } = await startService(t, { databaseUrl, clock })
+    const { id: room } = sandbox.createRoom({})
+    const { id: session } = sandbox.startSession({ room })
+    const dueAt = clock.now() + 2 * SECOND_MS
+    const body = { dueAt: new Date(dueAt).toISOString() }
+    const taken = async () => {
+      const { db } = app.database
+      const query = db.selectFrom('permits').select('slot').where('free_at', '>', clock.now())
+      return (await query.execute()).length
+    }
+    const { id } = (await request('POST', `/v1/sessions/${session}/end`, { body })).json()
+    await clock.advanceTo(dueAt - SECOND_MS)
+    t.equal(await taken(), 0)
+    await clock.advanceTo(dueAt - 1)
+    await until(async () => (await taken()) === 1)
+    await request('POST', `/v1/endings/${id}/cancel`)
+    await clock.advance(SECOND_MS)
+    await until(async () => (await taken()) === 0)
+    t.equal(sandbox.calls.length, 0)
+  },
+)

@@ -158,25 +158,31 @@ export async function firstDue(db: Db, now: number, paused: string[]): Promise<E
   return undefined
 }
 
-const nextUnclaimed = compiledOnce((db: Db | Trx, _: Record<string, never>) =>
+const nextUnclaimed = (db: Db | Trx) =>
   db
     .selectFrom('endings')
     .select('next_attempt_at')
     .where('state', '=', PENDING)
     .where('claimed_until', 'is', null)
     .orderBy('next_attempt_at')
-    .limit(1),
-)
+    .limit(1)
 
-const firstLeaseOver = compiledOnce((db: Db | Trx, _: Record<string, never>) =>
+const firstLeaseOver = (db: Db | Trx) =>
   db
     .selectFrom('endings')
     .select('claimed_until')
     .where('state', '=', PENDING)
     .where('claimed_until', 'is not', null)
     .orderBy('claimed_until')
-    .limit(1),
-)
+    .limit(1)
+
+// One round trip, for this is asked after each claim. On SQLite no other process is there to have died.
+const nextOfAll = compiledOnce((db: Db | Trx, _: Record<string, never>) => {
+  const next = db.selectNoFrom(nextUnclaimed(db).as('next'))
+  return engineOf(db) === 'sqlite'
+    ? next.select(sql<number | null>`null`.as('over'))
+    : next.select(firstLeaseOver(db).as('over'))
+})
 
 /** What is to come of those who are paused may be among it: they are looked for in vain once, when it is due. */
 async function nextOfOthers(db: Db, now: number, paused: string[]): Promise<number | undefined> {
@@ -199,13 +205,10 @@ async function nextOfOthers(db: Db, now: number, paused: string[]): Promise<numb
  * died with theirs, one whose lease runs out.
  */
 export async function nextAttemptAt(db: Db, now: number, paused: string[]): Promise<number | undefined> {
-  const next =
-    paused.length > 0
-      ? await nextOfOthers(db, now, paused)
-      : (await nextUnclaimed(db, {})).rows[0]?.next_attempt_at
-  if (engineOf(db) === 'sqlite') return next
-  const over = (await firstLeaseOver(db, {})).rows[0]?.claimed_until
-  return over === undefined || over === null ? next : Math.min(next ?? over, over)
+  const [all] = (await nextOfAll(db, {})).rows
+  const next = paused.length > 0 ? await nextOfOthers(db, now, paused) : all?.next
+  const times = [next, all?.over].filter((at) => typeof at === 'number')
+  return times.length > 0 ? Math.min(...times) : undefined
 }
 
 /**
