@@ -235,7 +235,9 @@ export class Worker implements Starter {
   ): Promise<number> {
     const { ledger, gate } = this.#options
     const unused = new Set(permits)
-    gate.lent += permits.length
+    // Where the last claim needed all of its permits, this one probably does too.
+    const lent = this.#burst > 1 ? 0 : permits.length
+    gate.lent += lent
     try {
       const urgentOnly = permits.some(({ forUrgentOnly }) => forUrgentOnly)
       const paused = gate.brake.callers
@@ -260,7 +262,7 @@ export class Worker implements Starter {
       return claimed.length
     } finally {
       for (const permit of unused) permit.giveBack()
-      gate.lent -= permits.length
+      gate.lent -= lent
     }
   }
 
