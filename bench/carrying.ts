@@ -42,7 +42,10 @@ const base = (url: string) => ({
   MAX_CONCURRENT_CALLS: '100',
 })
 
-/** The service that keeps nothing, then Curfew on either engine, each with another version of it where one is named. */
+/**
+ * The service that keeps nothing, the one that keeps the least that can be kept, then Curfew on either engine, each with
+ * another version of it where one is named.
+ */
 export function contenders(folder: string, postgresUrl: string, other?: string): Maker[] {
   const sqlite = (name: string, server?: string) => async (): Promise<Contender> => ({
     name,
@@ -56,6 +59,11 @@ export function contenders(folder: string, postgresUrl: string, other?: string):
   })
   return [
     async () => ({ name: 'in memory', env: {}, server: PEER }),
+    async () => ({
+      name: 'one row on the disk',
+      env: { PEER_LEDGER: join(folder, 'peer.db') },
+      server: PEER,
+    }),
     sqlite('SQLite'),
     ...(other ? [sqlite('SQLite before', other)] : []),
     onPostgres('PostgreSQL'),

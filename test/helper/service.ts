@@ -76,7 +76,10 @@ export async function startService(t: Test, options: ServiceOptions = {}): Promi
   const databaseUrl = options.databaseUrl ?? (await freshUrl(t, options.engine ?? 'sqlite'))
   const sandbox = options.sandbox ?? (await startSandbox({ clock, ...options.sandboxOptions }))
   if (!options.sandbox) t.teardown(() => sandbox.close())
-  const config = await readConfig(environment(sandbox, databaseUrl, options.env), '/nonexistent')
+  // The time of a call is real time. Where the test's clock stands still, a slow machine must not make a retry of a call.
+  const patience: Record<string, string> = options.clock ? { CALL_TIMEOUT_MS: '60000' } : {}
+  const env = environment(sandbox, databaseUrl, { ...patience, ...options.env })
+  const config = await readConfig(env, '/nonexistent')
   const level = options.env?.LOG_LEVEL ? config.log.level : options.onLog ? 'trace' : 'silent'
   const write = (line: string) => options.onLog?.(JSON.parse(line))
   const app = await build(createLogger({ ...config.log, level }, { write }), { config, clock })

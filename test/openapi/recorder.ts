@@ -50,8 +50,7 @@ export class Recorder {
     const booking = await startReceiver(t)
     return new Recorder(
       await startScene(t, {
-        // What hangs has to hang until it was asked about, however slow the machine is.
-        env: { CALL_TIMEOUT_MS: '60000', ...tells({ booking }), ...env },
+        env: { ...tells({ booking }), ...env },
       }),
       booking,
     )

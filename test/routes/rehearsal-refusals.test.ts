@@ -6,7 +6,7 @@ import { type Asked, end, rehearse, type Stage, send, startRehearsal } from './r
 import { HOUR } from './scene.ts'
 
 onEveryEngine(t, 'what would be refused is refused', async (t, databaseUrl) => {
-  const stage = await startRehearsal(t, databaseUrl, { CALL_TIMEOUT_MS: '60000' })
+  const stage = await startRehearsal(t, databaseUrl)
   const { ask, finished, underway, at } = stage
   const mine = await ask({ key: 'mine' })
   const over = await finished('cancelled')

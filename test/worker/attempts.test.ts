@@ -101,7 +101,7 @@ t.test('what is left of a room is ended by the next attempt', async (t) => {
 
 t.test('an attempt that lasts too long is cut short, and tried again like all that fails', async (t) => {
   const clock = new ManualClock()
-  const service = await startService(t, { clock, env: { CALL_TIMEOUT_MS: '60000' } })
+  const service = await startService(t, { clock })
   const { app, sandbox, request, ending } = service
   const session = sandbox.startSession({ room: sandbox.createRoom().id }).id
   sandbox.inject({ kind: 'hang', session })

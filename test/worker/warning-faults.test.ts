@@ -3,7 +3,6 @@ import type { Fault } from '../../src/sandbox/sandbox.ts'
 import { until } from '../helper/service.ts'
 import { at, begun, MINUTE, NOON, type Scene, startScene } from './warning-scene.ts'
 
-const PATIENT = { CALL_TIMEOUT_MS: '60000' }
 const calls = ({ sandbox }: Scene, operation: string) =>
   sandbox.calls.filter((call) => call.operation === operation)
 const endTimes = (scene: Scene) => calls(scene, 'end').map((call) => (call.at - NOON) / MINUTE)
@@ -45,7 +44,7 @@ for (const [name, fault, result] of FAULTS)
   })
 
 t.test('an end leaves in its time though chats hang, more of them than there are slots for', async (t) => {
-  const scene = await startScene(t, { env: { ...PATIENT, MAX_CONCURRENT_CALLS: '1' } })
+  const scene = await startScene(t, { env: { MAX_CONCURRENT_CALLS: '1' } })
   const { live, ask, sandbox, clock, app } = scene
   sandbox.inject({ kind: 'hang', operation: 'chat', times: Number.POSITIVE_INFINITY })
   const sessions = Array.from({ length: 6 }, () => live())
@@ -92,7 +91,7 @@ t.test('where calls are short, ends go first, and what would come late is not sa
 })
 
 t.test('an end does not wait for the list that a warning has asked for', async (t) => {
-  const scene = await startScene(t, { env: PATIENT })
+  const scene = await startScene(t)
   const { live, request, sandbox, app } = scene
   live({ externalId: 'warned' })
   const over = live({ externalId: 'over' })
