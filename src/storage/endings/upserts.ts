@@ -146,15 +146,14 @@ const KEPT = [
 ] as const
 type Kept = Pick<EndingRow, (typeof KEPT)[number]>
 
-type Values = Record<string, unknown>
+/** The time it is now, then what each row has in each column. */
+type Values = unknown[]
 
-// The name of a row's value among the parameters.
-const parameter = (row: number, column: string) => `${column} ${row}`
+const place = (row: number, column: number) => 1 + row * COLUMNS.length + column
 
 function valuesOf(rows: EndingRow[], now: number): Values {
-  const values: Values = { now }
-  for (const [i, row] of rows.entries())
-    for (const column of COLUMNS) values[parameter(i, column)] = row[column]
+  const values: Values = [now]
+  for (const row of rows) for (const column of COLUMNS) values.push(row[column])
   return values
 }
 
@@ -162,11 +161,11 @@ const upsertRows = Object.fromEntries(
   ROWS_IN_ONE.map((count) => [
     count,
     compiledOnce((db, at: Values) => {
-      const rows = Array.from({ length: count }, (_, i) =>
-        Object.fromEntries(COLUMNS.map((column) => [column, at[parameter(i, column)]])),
+      const rows = Array.from({ length: count }, (_, row) =>
+        Object.fromEntries(COLUMNS.map((column, i) => [column, at[place(row, i)]])),
       )
       const insert = db.insertInto('endings').values(rows as unknown as EndingRow[])
-      return replacing(db, insert, at.now as number)
+      return replacing(db, insert, at[0] as number)
     }),
   ]),
 ) as Record<(typeof ROWS_IN_ONE)[number], (db: Trx, values: Values) => Promise<QueryResult<Kept>>>
