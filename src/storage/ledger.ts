@@ -102,6 +102,8 @@ export class Ledger {
   readonly #leases: Db
   readonly #engine: Engine
   readonly #commits: Commits
+  /** On PostgreSQL, what was carried out is written down beside what is stored, and neither waits for the other. */
+  readonly #results: Commits
   readonly #aside: Commits
   readonly #deliveries: Db
   readonly #upserts: Batched<Upsert, Stored>
@@ -125,6 +127,7 @@ export class Ledger {
     if (!isRehearsal) tellOfFinished(this.news, signals, clock)
     this.#commits = isRehearsal ? new Rehearsed(db, disk.verify) : new GroupCommit(writes, disk)
     // SQLite has one connection, on which all share commits.
+    this.#results = this.isShared && !isRehearsal ? new GroupCommit(writes) : this.#commits
     this.#aside = deliveries === writes ? this.#commits : new GroupCommit(deliveries)
     if (isRehearsal) this.#starter = NO_PLACE
     this.#upserts = upserts(clock, warnMinutes)
@@ -254,7 +257,7 @@ export class Ledger {
   async record(claimed: EndingRow, calls: Call[], transition: Transition): Promise<EndingRow | undefined> {
     const isSuccess = transition.to === 'ended' && transition.outcome === 'ended'
     const ending = isSuccess
-      ? await translated(this.#commits.add(this.#successes, { claimed, calls, now: this.clock.now() }))
+      ? await translated(this.#results.add(this.#successes, { claimed, calls, now: this.clock.now() }))
       : await this.write((trx, now) => recordAttempt(trx, claimed, calls, transition, now), {
           order: claimed.id,
         })

@@ -5,10 +5,11 @@ import t, { type Test } from 'tap'
 import type { Instruction } from '../../src/ending.ts'
 import type { KnownEvent } from '../../src/events/fold.ts'
 import { translate } from '../../src/events/index.ts'
+import { nameOfStatement } from '../../src/storage/engine/compiled.ts'
 import { Ledger } from '../../src/storage/ledger.ts'
 import { changeMany } from '../../src/storage/many-store.ts'
 import { NotificationStore } from '../../src/storage/notifications/notification-store.ts'
-import type { Engine } from '../../src/storage/schema.ts'
+import type { Db, Engine } from '../../src/storage/schema.ts'
 import { TimeLimitStore } from '../../src/storage/time-limits/time-limit-store.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
 import { BUSY_ROOM, fill, idOf } from '../helper/fill.ts'
@@ -95,12 +96,15 @@ onEveryEngine(t, 'no statement reads a growing table whole', async (t, url, engi
   )
   for (const [text, values] of texts) {
     const scans = await scansOf(db, engine, text, values)
+    // What has a name is planned before its values are known, and that plan is kept.
+    if (nameOfStatement(text)) scans.push(...(await scansOf(db, engine, text)))
     const isAllowed = ALLOWED.some(([pattern]) => pattern.test(text))
     if (scans.length > 0 && !isAllowed) t.same(scans, [], `${SEEN}: ${text}`)
   }
 })
 
-async function scansOf(db: Parameters<typeof fill>[0], engine: Engine, text: string, values: unknown[]) {
+/** Without `values`, as it is planned for any. */
+async function scansOf(db: Db, engine: Engine, text: string, values?: unknown[]): Promise<string[]> {
   if (engine === 'sqlite') {
     const { rows } = await sql<{ detail: string }>`${sql.raw(`explain query plan ${text}`)}`.execute(db)
     return rows
@@ -108,8 +112,8 @@ async function scansOf(db: Parameters<typeof fill>[0], engine: Engine, text: str
       .filter((detail) => /^SCAN /.test(detail) && GROWING.test(detail.replace(/USING.*/, '')))
   }
   const { rows } = await db.executeQuery<{ 'QUERY PLAN': string }>({
-    sql: `explain ${text}`,
-    parameters: values,
+    sql: `explain ${values ? '' : '(generic_plan)'} ${text}`,
+    parameters: values ?? [],
     query: { kind: 'RawNode' } as never,
     queryId: { queryId: 'explain' } as never,
   })

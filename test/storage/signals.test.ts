@@ -9,7 +9,13 @@ import { freshUrl } from '../helper/engines.ts'
 
 function listening(connectionString: string): PostgresSignals {
   const connect = () => new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 })
-  return new PostgresSignals({ connect, clock: systemClock, onError: () => {}, onDeaf: () => {} })
+  return new PostgresSignals({
+    connect,
+    clock: systemClock,
+    onError: () => {},
+    onHeard: () => {},
+    onDeaf: () => {},
+  })
 }
 
 for (const reads of [true, false])

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { type CompiledQuery, type QueryExecutorProvider, type QueryResult, SqliteAdapter } from 'kysely'
 import type { Db, Engine, Trx } from '../schema.ts'
 
@@ -11,6 +12,14 @@ class Parameter {
 }
 
 type Parameters = Record<string, unknown> | unknown[]
+
+// Of the texts on PostgreSQL: see prepared.ts. The same name is the same text, whoever has prepared it.
+const NAMES = new Map<string, string>()
+
+/** The name of a statement of the hot path, by its text. */
+export function nameOfStatement(text: string): string | undefined {
+  return NAMES.get(text)
+}
 
 interface Compilable<O> {
   compile(db: QueryExecutorProvider): CompiledQuery<O>
@@ -31,6 +40,8 @@ export function compiledOnce<P extends Parameters, O>(
     if (!query) {
       query = build(db, names).compile(db)
       known.set(adapter, query)
+      if (!(adapter instanceof SqliteAdapter) && !NAMES.has(query.sql))
+        NAMES.set(query.sql, `curfew_${hash('sha256', query.sql).slice(0, 32)}`)
     }
     const given = values as Record<string | number, unknown>
     const parameters = query.parameters.map((one) => (one instanceof Parameter ? given[one.name] : one))

@@ -4,13 +4,14 @@ import { type Clock, shiftedClock, systemClock } from '../../clock.ts'
 import type { Db, Engine, Tables } from '../schema.ts'
 import { migrations } from './migrations/index.ts'
 import { lockFile, NodeSqlite } from './node-sqlite.ts'
+import { Prepared, preparing } from './prepared.ts'
 import { NOBODY, PostgresSignals, type Signals } from './signals.ts'
 
 export interface OpenDatabase {
   engine: Engine
   /** for whatever is read for people */
   db: Db
-  /** for what is written, one commit after the other, and one that is long beside it */
+  /** for what is written: one commit after the other, and beside them what was carried out, permits, and a long one */
   writes: Db
   /** for the renewal of leases alone, which must not wait for anything else */
   leases: Db
@@ -83,7 +84,7 @@ async function openSqlite({ url, clock }: DatabaseOptions): Promise<OpenDatabase
 }
 
 const OFFSET_MEASURED_EVERY_MS = 60_000
-const CONNECTIONS = { reads: 6, writes: 3, leases: 1, deliveries: 2 }
+const CONNECTIONS = { reads: 6, writes: 4, leases: 1, deliveries: 2 }
 const CONNECT_TIMEOUT_MS = 5_000
 // The server gives up first; where it cannot be heard, a network that swallows packets must not hold anybody for ever.
 const STATEMENT_TIMEOUT_MS = 8_000
@@ -94,6 +95,9 @@ const LOCK_TIMEOUT_MS = 2_000
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
 // What a power failure may undo: what was told is told once more.
 const NO_WAIT_FOR_DISK = '-c synchronous_commit=off'
+// What is planned once is planned while the tables are empty, too, when reading them whole looks cheapest; it is kept until
+// they are analyzed, a minute and a hundred thousand rows later. What writes has an index for whatever it looks for.
+const PLAN_BY_INDEX = "select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
 // An index on a large table takes as long as it takes; what waits for its lock keeps out everybody who comes after it.
 const MIGRATION_LOCK_TIMEOUT_MS = 60_000
 
@@ -112,9 +116,12 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
   const migrating = new pg.Pool({ ...common, max: 1, lock_timeout: MIGRATION_LOCK_TIMEOUT_MS })
   migrating.on('error', (error) => onError?.(error))
   await migrateOn(new Kysely<Tables>({ dialect: new PostgresDialect({ pool: migrating }) }))
-  const opened = (max: number, { min = 1, options = '' } = {}) => {
+  const prepared = new Prepared()
+  const Client = preparing(pg.Client, prepared)
+  const opened = (max: number, { min = 1, options = '', writes = false } = {}) => {
     const pool = new pg.Pool({
       ...common,
+      Client,
       max,
       options,
       // To be connected anew costs the first ending after a quiet minute tens of ms: those that it needs stay.
@@ -124,6 +131,7 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       types: { getTypeParser },
+      ...(writes && { onConnect: (client) => client.query(PLAN_BY_INDEX) }),
     })
     pool.on('error', (error) => onError?.(error))
     // The pool hears only of its idle clients; one that breaks while it is used tells its query, and whoever listens here.
@@ -131,10 +139,10 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
     return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   }
   const db = opened(CONNECTIONS.reads)
-  // A commit and a permit at the same time.
-  const writes = opened(CONNECTIONS.writes, { min: 2 })
+  // What is stored, what was carried out, and a permit at the same time.
+  const writes = opened(CONNECTIONS.writes, { min: 3, writes: true })
   const leases = opened(CONNECTIONS.leases)
-  const deliveries = opened(CONNECTIONS.deliveries, { min: 0, options: NO_WAIT_FOR_DISK })
+  const deliveries = opened(CONNECTIONS.deliveries, { min: 0, options: NO_WAIT_FOR_DISK, writes: true })
   const stop = new AbortController()
   const close = async () => {
     stop.abort()
@@ -147,7 +155,7 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
     offset = await measureOffset(db, clock)
   }
   try {
-    const others = [writes, writes, leases].map((pool) => sql`select 1`.execute(pool))
+    const others = [writes, writes, writes, leases].map((pool) => sql`select 1`.execute(pool))
     await Promise.all([measure(), ...others])
   } catch (error) {
     await close()
@@ -158,6 +166,8 @@ async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOptions): P
     connect: () => new pg.Client({ ...common, query_timeout: QUERY_TIMEOUT_MS }),
     clock: systemClock,
     onError: (error) => onError?.(error),
+    // Through a pooler that gives each transaction another connection, nothing is heard.
+    onHeard: () => prepared.allow(),
     onDeaf: () => onDeaf?.(),
   })
   const verify = () => {}

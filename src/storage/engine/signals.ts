@@ -25,6 +25,8 @@ export interface ListenerOptions {
   connect: () => Client
   clock: Clock
   onError: (error: Error) => void
+  /** Told when it has heard itself: what it says on one connection, it hears on this one. */
+  onHeard: () => void
   /** Told once where the connection is made and nothing is heard on it. */
   onDeaf: () => void
 }
@@ -146,8 +148,10 @@ export class PostgresSignals implements Signals {
   #heard(payload: string): void {
     const signal = parse(payload)
     if (!signal) return
-    if (signal.from === this.#me) this.#isHeard = true
-    else if (signal.is !== 'heard') this.#emit(signal)
+    if (signal.from === this.#me) {
+      this.#isHeard = true
+      this.#options.onHeard()
+    } else if (signal.is !== 'heard') this.#emit(signal)
   }
 
   #emit(signal: Signal): void {
