@@ -54,26 +54,34 @@ export function Answer({ polled, what, children }) {
 export function Confirm({ title, children, verb, tone = 'bad', onClose, act, request }) {
   const dialog = useRef()
   const [state, setState] = useState({ isBusy: false, error: null, done: null })
+  const isOver = useRef(false)
   useEffect(() => dialog.current.showModal(), [])
+  // Not left to the event of the same name alone: it comes later, when the next dialog may be open already.
+  const close = () => {
+    if (isOver.current) return
+    isOver.current = true
+    dialog.current?.close()
+    onClose()
+  }
   const submit = async (event) => {
     event.preventDefault()
     setState({ isBusy: true, error: null, done: null })
     try {
       const said = await act(new FormData(event.target))
       if (typeof said === 'string') setState({ isBusy: false, error: null, done: said })
-      else dialog.current.close()
+      else close()
     } catch (error) {
       setState({ isBusy: false, error: error.message, done: null })
     }
   }
-  return html`<dialog ref=${dialog} onClose=${onClose} aria-labelledby="dialog-title">
+  return html`<dialog ref=${dialog} onClose=${close} aria-labelledby="dialog-title">
     <form onSubmit=${submit}>
       <h2 id="dialog-title">${title}</h2>
       ${state.done === null ? children : html`<p role="status">${state.done}</p>`}
       ${state.error ? html`<p class="notice bad" role="alert">${state.error}</p>` : ''}
       ${request && state.done === null ? html`<${Curl} requests=${[request]} />` : ''}
       <p class="actions">
-        <button type="button" onClick=${() => dialog.current.close()}>${state.done === null ? 'Leave it' : 'Close'}</button>
+        <button type="button" onClick=${close}>${state.done === null ? 'Leave it' : 'Close'}</button>
         ${state.done === null ? html`<button class=${tone} disabled=${state.isBusy}>${verb}</button>` : ''}
       </p>
     </form>
