@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import { systemClock } from './clock.ts'
 import { DigitalSamba } from './digital-samba/client.ts'
-import type { OpenDatabase } from './storage/engine/database.ts'
+import type { OpenDatabase } from './storage/engine/open-database.ts'
 import { warmUpStorage } from './storage/warm-up.ts'
 
 const CALLS = 3

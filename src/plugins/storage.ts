@@ -1,8 +1,9 @@
 import fp from 'fastify-plugin'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
-import { type OpenDatabase, openDatabase } from '../storage/engine/database.ts'
+import { openDatabase } from '../storage/engine/database.ts'
 import { isTrouble } from '../storage/engine/errors.ts'
+import type { OpenDatabase } from '../storage/engine/open-database.ts'
 import { troubleOf } from '../storage/engine/trouble.ts'
 import { Ledger } from '../storage/ledger.ts'
 

@@ -35,9 +35,9 @@ import { type Success, successes } from './endings/successes.ts'
 import { recordAttempt, type Transition } from './endings/transitions.ts'
 import { type Place, pageOfUpcoming, type UpcomingPage } from './endings/upcoming.ts'
 import { type Upsert, upsertEndings, upserts } from './endings/upserts.ts'
-import type { OpenDatabase } from './engine/database.ts'
 import { InProgressError, isUniqueViolation, onceMoreAfterDeadlock, translated } from './engine/errors.ts'
 import { type Batched, type CommitOptions, type Commits, GroupCommit } from './engine/group-commit.ts'
+import type { OpenDatabase } from './engine/open-database.ts'
 import { Rehearsed } from './engine/rehearsed.ts'
 import type { Signals } from './engine/signals.ts'
 import { applyEvents, type EventResult } from './events/events.ts'
@@ -111,7 +111,7 @@ export class Ledger {
   #starter: Starter | undefined
 
   constructor(
-    { db, writes, leases, deliveries, signals, engine, clock, ...disk }: OpenDatabase,
+    { db, writes, results, leases, deliveries, signals, engine, clock, ...disk }: OpenDatabase,
     { warnMinutes = [], told = new Set(), isRehearsal = false }: LedgerOptions = {},
   ) {
     this.warnMinutes = warnMinutes
@@ -127,14 +127,16 @@ export class Ledger {
     if (!isRehearsal) tellOfFinished(this.news, signals, clock)
     this.#commits = isRehearsal ? new Rehearsed(db, disk.verify) : new GroupCommit(writes, disk)
     // SQLite has one connection, on which all share commits.
-    this.#results = this.isShared && !isRehearsal ? new GroupCommit(writes) : this.#commits
+    this.#results = isRehearsal || results === writes ? this.#commits : new GroupCommit(results)
     this.#aside = deliveries === writes ? this.#commits : new GroupCommit(deliveries)
     if (isRehearsal) this.#starter = NO_PLACE
     this.#upserts = upserts(clock, warnMinutes)
     this.#successes = successes((caller) => told.has(caller))
     // What is rehearsed writes what it would, and goes through the same connections.
-    if (!isRehearsal) for (const each of new Set([db, writes])) tellOf(each, told)
-    if (!isRehearsal) countIn(writes)
+    if (isRehearsal) return
+    for (const each of new Set([db, writes, results])) tellOf(each, told)
+    // Each counts in rows of its own, so that neither waits for the other's.
+    for (const each of new Set([writes, results])) countIn(each)
   }
 
   /** Whether other processes may work on the same ledger. */

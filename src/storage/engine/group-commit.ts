@@ -1,8 +1,8 @@
 import type { ControlledTransaction } from 'kysely'
 import type { Db, Engine, Tables, Trx } from '../schema.ts'
 import { engineOf } from './compiled.ts'
-import type { OpenDatabase } from './database.ts'
 import { isTrouble } from './errors.ts'
+import type { OpenDatabase } from './open-database.ts'
 
 export type Work<T> = (trx: Trx) => Promise<T>
 
