@@ -103,8 +103,7 @@ export class CallBudget {
 
   /** A permit for an ending, if one is at hand this moment and no ending waits for it. */
   takeAtOnce(): Permit | undefined {
-    const isAwaited = this.#of(RANK.urgent).length + this.#of(RANK.ending).length > 0
-    if (isAwaited || this.#isPaused) return undefined
+    if (this.#isAwaited || this.#isPaused) return undefined
     const permit = this.#atHand()
     this.#pumpIfNeeded()
     return permit
@@ -165,14 +164,21 @@ export class CallBudget {
     return this.#pausedUntil > this.#clock.now()
   }
 
+  /** Whether an end waits. */
+  get #isAwaited(): boolean {
+    return this.#of(RANK.urgent).length + this.#of(RANK.ending).length > 0
+  }
+
   #of(rank: Rank): Waiter[] {
     return this.#waiters.get(rank) as Waiter[]
   }
 
-  /** Where nobody waits and enough is at hand, there is nothing to do before it looks by itself. */
+  /**
+   * Where no end waits and enough is at hand, there is nothing to do before it looks by itself: whatever else waits is not
+   * served by a call that leaves.
+   */
   #pumpIfNeeded(): void {
-    const isAwaited = RANKS.some((rank) => this.#of(rank).length > 0)
-    if (isAwaited || this.#stock.isLow || this.#stock.dueAt < this.#looksAt) this.#pump()
+    if (this.#isAwaited || this.#stock.isLow || this.#stock.dueAt < this.#looksAt) this.#pump()
   }
 
   #pump(): void {
@@ -267,7 +273,9 @@ export class CallBudget {
 
   /** Each needs one of each part that its rank has to keep to, and a call. */
   async #grantOthers(rank: (typeof OTHERS)[number]): Promise<void> {
-    let parts: Taken[][] = this.#of(rank).map(() => [])
+    // Where one of them is known to be spent, the others need not be taken and given back, with each call that leaves.
+    const isOpen = KINDS[rank].every((kind) => this.#stock.mayHave(kind))
+    let parts: Taken[][] = isOpen ? this.#of(rank).map(() => []) : []
     for (const kind of KINDS[rank].filter((kind) => kind !== 'call')) {
       const some = await this.#stock.take(kind, parts.length)
       await this.#stock.giveBack(parts.splice(some.length).flat())

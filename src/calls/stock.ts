@@ -101,14 +101,24 @@ export class Stock {
     return first && first.at + HOLD_MS > this.#clock.now() ? this.#calls.shift() : undefined
   }
 
+  /** Whether there may be one of a kind, as far as is known. */
+  mayHave(kind: PermitKind): boolean {
+    return (kind === 'call' && this.size > 0) || this.#isOpen(kind)
+  }
+
+  #isOpen(kind: PermitKind): boolean {
+    const now = this.#clock.now()
+    const opensAt = this.#opensAt.get(kind) ?? 0
+    // One that lies further ahead than any could be was learnt before the clock was set back.
+    const isBelievable = opensAt <= now + WINDOW_MS + HOLD_MS + CLOCK_DOUBT_MS || !Number.isFinite(opensAt)
+    return opensAt - HOLD_MS <= now || !isBelievable
+  }
+
   /** Up to so many of a kind. */
   async take(kind: PermitKind, most: number): Promise<Taken[]> {
     const now = this.#clock.now()
     const until = now + WINDOW_MS + HOLD_MS
-    const opensAt = this.#opensAt.get(kind) ?? 0
-    // One that lies further ahead than any could be was learnt before the clock was set back.
-    const isBelievable = opensAt <= until + CLOCK_DOUBT_MS || !Number.isFinite(opensAt)
-    if (most <= 0 || (opensAt - HOLD_MS > now && isBelievable)) return []
+    if (most <= 0 || !this.#isOpen(kind)) return []
     const taken = await this.#source.take(kind, most, until)
     if (kind === 'call') this.#isShort = taken.slots.length < most
     this.#opensAt.set(kind, taken.opensAt)

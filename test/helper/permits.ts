@@ -37,13 +37,19 @@ function permitsInMemory(clock: Clock, limits: CallLimits): PermitSource {
   }
 }
 
-/** A budget that tells how many permits of any kind it has taken since it was made. */
+/** A budget that tells how many permits of any kind it has taken since it was made, and how often it has written. */
 export function countedBudget(clock: Clock, limits: CallLimits) {
   const inMemory = permitsInMemory(clock, limits)
   const source = {
     ...inMemory,
     count: 0,
+    writes: 0,
+    giveBack: async (...given: Parameters<PermitSource['giveBack']>) => {
+      source.writes += 1
+      await inMemory.giveBack(...given)
+    },
     take: async (kind: PermitKind, most: number, until: number) => {
+      source.writes += 1
       const taken = await inMemory.take(kind, most, until)
       source.count += taken.slots.length
       return taken

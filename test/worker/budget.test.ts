@@ -129,6 +129,33 @@ t.test('nothing is taken in the place of what is perhaps given back in a moment'
   t.equal(source.count, before, 'what came back is enough')
 })
 
+t.test('confirmations that wait for their part cost nothing with each call that leaves', async (t) => {
+  const clock = new ManualClock(0)
+  const { budget, source } = countedBudget(clock, limits(900))
+  const stop = new AbortController()
+  let confirmed = 0
+  for (let i = 0; i < 500; i += 1)
+    void budget.take({ rank: RANK.confirmation, at: 0 }, stop.signal).then((permit) => {
+      if (permit?.spend()) confirmed += 1
+    })
+  for (let i = 0; i < 10; i += 1) await turn()
+  t.equal(confirmed, 225, 'the others wait')
+  for (let i = 0; i < 20; i += 1) {
+    await spend(budget, 1)
+    await clock.advance(10)
+  }
+  const before = source.writes
+  for (let i = 0; i < 50; i += 1) {
+    await spend(budget, 1)
+    await clock.advance(10)
+  }
+  t.ok(
+    source.writes - before <= 10,
+    `${source.writes - before} writes for 50 calls, some taken ahead each time`,
+  )
+  stop.abort()
+})
+
 t.test('who gives up waiting takes nothing with it', async (t) => {
   const clock = new ManualClock(0)
   const budget = budgetInMemory(clock, limits(1))
