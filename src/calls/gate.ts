@@ -133,9 +133,18 @@ export class CallGate {
     return this.#breaker.recoveredAt >= since
   }
 
-  /** Permits for up to `most` first calls; one only where it is to ask; none where `signal` aborted. */
-  async enter(priority: Priority, most: number, signal: AbortSignal): Promise<Permit[]> {
-    const first = await this.#firstPermit(priority, most, signal)
+  /**
+   * Permits for up to `most` first calls; one only where it is to ask; none where `signal` aborted. Before it takes the
+   * one call a minute that asks whether refused credentials work, it looks whether that `isWanted` still: whoever had it
+   * in vain would keep all others from asking for a minute.
+   */
+  async enter(
+    priority: Priority,
+    most: number,
+    signal: AbortSignal,
+    isWanted: () => Promise<boolean>,
+  ): Promise<Permit[]> {
+    const first = await this.#firstPermit(priority, most, signal, isWanted)
     if (!first) return []
     const asking = this.refused || this.#breaker.isOpen
     this.#asks()
@@ -168,10 +177,16 @@ export class CallGate {
     if (!this.refused && !this.#breaker.isOpen) this.#budget.prepare()
   }
 
-  async #firstPermit(priority: Priority, most: number, signal: AbortSignal): Promise<Permit | undefined> {
+  async #firstPermit(
+    priority: Priority,
+    most: number,
+    signal: AbortSignal,
+    isWanted: () => Promise<boolean>,
+  ): Promise<Permit | undefined> {
     for (;;) {
       for (let at = this.#mayAskAt(); at > this.#clock.now() && !signal.aborted; at = this.#mayAskAt())
         await sleepUntil(this.#clock, at, AbortSignal.any([signal, this.#opens.signal]))
+      if (this.refused && !signal.aborted && !(await isWanted())) return undefined
       const isAsking = this.refused || this.#breaker.isOpen
       const permit = await this.#budget.take(priority, signal, isAsking ? 1 : most)
       // What it waited for may have taken so long that calls have begun to fail meanwhile.

@@ -146,7 +146,8 @@ export class Worker implements Starter {
     // An urgent one takes the place of one that waits for the budget, which urgent ones need not wait for.
     if (free <= 0 && !due.urgent) return this.#untilFree()
     const most = Math.min(Math.max(free, 1), this.#burst)
-    const permits = await gate.enter(priorityOf(due), most, this.#loop.woken)
+    const isWanted = async () => (await ledger.firstDue(gate.brake.callers)) !== undefined
+    const permits = await gate.enter(priorityOf(due), most, this.#loop.woken, isWanted)
     if (permits.length === 0) return 'at once'
     const turns = gate.isShort ? { turns: this.#turns } : {}
     const claimed = await this.#claim(permits, permits.length, { ...turns, isProbe: gate.refused })

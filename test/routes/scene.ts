@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { Ending } from '../../src/routes/ending-schemas.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
@@ -57,7 +57,8 @@ export async function startScene(t: Test, options: Omit<ServiceOptions, 'clock'>
     const there = answer.finally(() => {
       isThere = true
     })
-    for (; !isThere; await nextTurn()) await clock.advance(100)
+    // No faster than leases are renewed: what is under way must stay so.
+    for (; !isThere; await pause(1)) await clock.advance(20)
     return there
   }
   return { ...service, clock, now, at, ask, finished, underway, inTime }
