@@ -17,7 +17,10 @@ for (const engine of ENGINES)
     const { faults, ...report } = await simulate({ engine, databaseUrl, rooms: ROOMS, hours: HOURS, seed })
     t.comment(JSON.stringify(report))
     for (const fault of faults.slice(0, 5)) t.fail(`SEED=${seed} (${engine})`, { story: fault })
-    t.equal(faults.length, 0, `seed ${seed}: every session as was asked, and nothing else`)
+    t.equal(
+      faults.length,
+      0,
+      `seed ${seed}: every session as was asked, who had to be warned was, and nothing else`,
+    )
     t.ok(report.onTime.sessions > 0 && report.onTime.latest <= 1000, 'undisturbed ends are in time')
-    t.ok(report.warnings > 0, 'people are warned')
   })

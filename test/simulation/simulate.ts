@@ -4,6 +4,7 @@ import { seeded } from '../helper/crash.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
 import { query } from '../helper/postgres.ts'
 import { environment } from '../helper/service.ts'
+import { MINUTE_MS } from './asked.ts'
 import { holdsAsAsked, liftHold, whyAsAsked } from './checks.ts'
 import { Judge } from './judge.ts'
 import { askForEnd, change, changeLimit, meddle, removeRule, setRule } from './owners.ts'
@@ -12,6 +13,7 @@ import { start, WEBHOOK_SECRET } from './running.ts'
 import { Senders } from './senders.ts'
 import { Stage } from './stage.ts'
 import { readLedger, Verdict } from './verdict.ts'
+import { WARN_MS, Warned } from './warned.ts'
 import { Weather } from './weather.ts'
 import { Webhooks } from './webhooks.ts'
 
@@ -44,6 +46,8 @@ export interface Report {
   sessions: number
   endCalls: number
   warnings: number
+  /** warnings that had to be sent: whatever else happened, nothing was in their way */
+  owedWarnings: number
   /** how late (ms) sessions were over that nothing disturbed */
   onTime: { sessions: number; latest: number }
   counts: Record<string, number>
@@ -68,11 +72,13 @@ export async function simulate({
   if (engine === 'postgres') await tellNoTime(databaseUrl)
   const weather = new Weather(stage, engine, () => start(env, clock, (line) => stage.trouble(line)))
   const judge = new Judge(stage)
+  const warned = new Warned(stage)
   const webhooks = new Webhooks(stage, (session) => judge.over(session))
   sandbox.onCall(() => webhooks.look())
   const look = () => {
     webhooks.look()
     judge.look()
+    warned.look()
   }
   await weather.comeUp()
   live(stage, weather, hours, plot)
@@ -91,6 +97,7 @@ export async function simulate({
   const calls = sandbox.calls.filter(({ operation }) => operation === 'end')
   const found = [
     ...judge.faults,
+    ...warned.faults,
     ...verdict.faults,
     ...stage.faults.map((what) => ({ what, session: undefined })),
   ]
@@ -101,6 +108,7 @@ export async function simulate({
     sessions: sandbox.sessions.length,
     endCalls: calls.length,
     warnings: rows.warnings.filter(({ result }) => result === 'sent').length,
+    owedWarnings: warned.owed,
     onTime: { sessions: judge.lateness.length, latest: Math.max(...judge.lateness, 0) },
     counts: stage.counts,
     seconds: Math.round((performance.now() - began) / 100) / 10,
@@ -111,7 +119,7 @@ export async function simulate({
 const ENVIRONMENT = {
   SHUTDOWN_GRACE: '0s',
   DIGITAL_SAMBA_WEBHOOK_SECRET: WEBHOOK_SECRET,
-  WARN_MINUTES: '5',
+  WARN_MINUTES: String(WARN_MS / MINUTE_MS),
 }
 
 function createRooms(sandbox: Sandbox, count: number) {
