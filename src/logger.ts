@@ -27,12 +27,21 @@ const GATHER_BYTES = 8 * 1024
 function jsonLines(): DestinationStream {
   const out = pino.destination({ dest: 1, sync: false, minLength: GATHER_BYTES })
   let isGathering = false
+  let unwrittenBytes = 0
   const flush = () => {
     isGathering = false
-    out.flush()
+    if (unwrittenBytes > 0) out.flush()
   }
+  out.on('write', (bytes: number) => {
+    unwrittenBytes -= bytes
+  })
+  // A flush does nothing while a write is under way, so that the last line before a quiet hour would wait for the next one.
+  out.on('drain', () => {
+    if (!isGathering) flush()
+  })
   return {
     write(line) {
+      unwrittenBytes += Buffer.byteLength(line)
       out.write(line)
       if (isGathering) return
       isGathering = true
