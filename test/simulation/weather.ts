@@ -9,6 +9,8 @@ const DEVELOPER_KEY = 'sandbox-developer-key'
 const RETRY_MS = 75_000
 // An end that was answered with 2xx and not done is looked at after a minute, and then done again.
 const NOT_DONE_MS = 75_000 + RETRY_MS
+// So often is an end done again; whoever says once more that it is done is believed.
+const NOT_DONE_MOST = 3
 // On PostgreSQL nobody clears what the dead one had claimed: it is free when its lease has run out.
 const TAKE_OVER_MS = { sqlite: SWEEP_MS, postgres: 155_000 + SWEEP_MS }
 
@@ -76,7 +78,10 @@ export class Weather {
       ['503 for end calls', fault({ status: 503, times: few, operation: 'end' })],
       ['broken connections', fault({ kind: 'reset', times: few })],
       ...this.#holdUps(),
-      ['ends that are not done', fault({ status: 204, times: few, operation: 'end' })],
+      [
+        'ends that are not done',
+        fault({ status: 204, times: Math.min(few, NOT_DONE_MOST), operation: 'end' }),
+      ],
     ]
   }
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
+import { Ledger } from '../../src/storage/ledger.ts'
 import type { EndingRow } from '../../src/storage/schema.ts'
 import { onEveryEngine, open } from '../helper/engines.ts'
 import { BOOKING, claimOne, endCall, put } from '../helper/instructions.ts'
@@ -147,4 +148,30 @@ onEveryEngine(t, 'the schema refuses what cannot be', async (t, url) => {
     await t.rejects(set(change), change)
   await set('confirmed_at = 1, confirm_at = null')
   t.match(await ledger.find(id), { confirmed_at: 1 })
+})
+
+onEveryEngine(t, 'a webhook that comes before its success is committed confirms it', async (t, url) => {
+  const database = await open(t, url, new ManualClock(1000))
+  for (const told of [[], ['booking']]) {
+    const ledger = new Ledger(database, { told: new Set(told) })
+    for (let round = 0; round < 20; round += 1) {
+      const one = await put(ledger)
+      const [session] = [one.target_id]
+      const recorded = ledger.record(
+        await claimOne(ledger),
+        [endCall('ended', { id: one.id, session })],
+        ENDED,
+      )
+      // The next turn, when the success is on its way.
+      await new Promise(setImmediate)
+      await ledger.sessionSeenOver(session)
+      await recorded
+    }
+  }
+  const unconfirmed = await database.db
+    .selectFrom('endings')
+    .select('id')
+    .where('confirmed_at', 'is', null)
+    .execute()
+  t.same(unconfirmed, [])
 })

@@ -2,11 +2,13 @@ import t from 'tap'
 import type { Transition } from '../../src/storage/endings/transitions.ts'
 import type { Ledger } from '../../src/storage/ledger.ts'
 import type { Engine } from '../../src/storage/schema.ts'
-import { onEveryEngine, open } from '../helper/engines.ts'
+import { freshUrl, onEveryEngine, open } from '../helper/engines.ts'
 import { BOOKING, claimOne, endCall, instruction, put, stored } from '../helper/instructions.ts'
 import { ManualClock } from '../helper/manual-clock.ts'
+import { query } from '../helper/postgres.ts'
 
 const ROUNDS = 120
+const ENDED = { to: 'ended', outcome: 'ended' } as const
 
 /** Two ledgers: on PostgreSQL two replicas on one database, on SQLite one process, which is all that may have it. */
 async function two(t: Parameters<typeof open>[0], url: string, engine: Engine, clock: ManualClock) {
@@ -154,4 +156,27 @@ onEveryEngine(t, 'many claimers never share an ending', async (t, url, engine) =
   }
   t.equal(taken.length, 300, 'all are claimed')
   t.equal(new Set(taken).size, 300, 'once each')
+})
+
+t.test('what is being recorded and what is about to replace it do not wait for each other', async (t) => {
+  const url = await freshUrl(t, 'postgres')
+  const { ledger, close } = await open(t, url, new ManualClock(1000))
+  for (let round = 0; round < 30; round += 1) {
+    const keys = Array.from({ length: 60 }, (_, i) => `${round} ${60 - i}`)
+    for (const key of keys) await put(ledger, { key })
+    const claimed = await ledger.claim(keys.length, 60_000)
+    const records = claimed.map((one) =>
+      ledger.record(one, [endCall('ended', { id: one.id, session: one.target_id })], ENDED),
+    )
+    for (let turn = 0; turn < round % 6; turn += 1) await new Promise(setImmediate)
+    const stores = keys.map((key) => ledger.store(instruction({ key, dueAt: 9e9 })))
+    t.equal((await Promise.all([...records, ...stores])).length, 2 * keys.length)
+  }
+  // A connection's counts are there when it is closed.
+  await close()
+  const [counted] = await query(
+    url,
+    'select deadlocks from pg_stat_database where datname = current_database()',
+  )
+  t.equal(Number(counted?.deadlocks), 0)
 })

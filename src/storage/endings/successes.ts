@@ -20,6 +20,7 @@ import { ATTEMPT_COLUMNS, attemptRows, type Call, insertAttempt } from './attemp
 import { PENDING } from './conditions.ts'
 import { findEnding } from './endings.ts'
 import { CONFIRM_AFTER_MS } from './transitions.ts'
+import { lockOrder } from './upserts.ts'
 
 /*
  * The one change of a state that is not in transitions.ts: pending or already_ended → ended, by a 2xx. Most endings are over
@@ -108,8 +109,9 @@ const endOne = compiledOnce((db, at: Done) =>
 
 /** On PostgreSQL each statement is a round trip, so this is one, and a transaction by itself. */
 async function endInOne(trx: Trx, successes: Success[]): Promise<Ended[]> {
-  // In one order everywhere: two replicas that record the same must not wait for each other.
-  const sorted = [...successes].sort((a, b) => (a.claimed.id < b.claimed.id ? -1 : 1))
+  // Two replicas may record the same, and what is recorded may be about to be replaced.
+  const byId = [...successes].sort((a, b) => (a.claimed.id < b.claimed.id ? -1 : 1))
+  const sorted = lockOrder(byId.map(({ claimed }) => claimed)).map((i) => byId[i] as Success)
   const attempts = sorted.flatMap(({ claimed, calls, now }) => attemptRows(claimed, calls, now))
   const { rows } = await endTogether(trx, {
     attempts: JSON.stringify(attempts),

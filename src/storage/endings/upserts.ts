@@ -68,8 +68,11 @@ export async function upsertEndings(
 // One without a key replaces none, and so none's hold.
 const isAboutHolds = ({ instruction: { key, hold } }: Upsert) => key !== null || hold !== undefined
 
-/** By their keys, and as they came where those are the same: two replicas that replace the same must not deadlock. */
-function lockOrder(rows: EndingRow[]): number[] {
+/**
+ * By their keys, and as they came where those are the same. Whoever locks several rows in one statement, here or in another
+ * replica, locks them in this order, so that no two wait for each other.
+ */
+export function lockOrder(rows: Array<Pick<EndingRow, 'requested_by' | 'key'>>): number[] {
   const order = rows.map((_, i) => i)
   if (rows.every(({ key }) => key === null)) return order
   const names = rows.map((row) => nameOf(row) ?? '')

@@ -44,8 +44,18 @@ export function isTrouble(error: unknown): boolean {
   const { code, errcode, message } = error as Error & { code?: unknown; errcode?: number }
   if (errcode !== undefined) return SQLITE_TROUBLE.includes(errcode & 0xff)
   if (code === READ_ONLY || code === REPLACED || code === 'NOT_SYNCED') return true
+  if (isRefusedName(error)) return true
   if (typeof code === 'string' && (POSTGRES_TROUBLE.test(code) || NETWORK.test(code))) return true
   return !(error instanceof TypeError) && isOfDriver(code) && SAID.test(message)
+}
+
+// What PostgreSQL says of a prepared statement's name that it does not know, and of one that it knows already: a pooler
+// between has given us somebody else's connection. And of a table that has changed since: another version has migrated it.
+const REFUSED_NAMES = new Set<unknown>(['26000', '42P05', '0A000'])
+
+/** Whether a statement was not executed because of its name (prepared.ts): the next time it has none. */
+export function isRefusedName(error: unknown): boolean {
+  return REFUSED_NAMES.has((error as { code?: unknown }).code)
 }
 
 // PostgreSQL's own words come with a code of five characters; a driver's, with none or with Node's.

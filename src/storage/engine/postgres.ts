@@ -4,8 +4,8 @@ import { type Clock, shiftedClock, systemClock } from '../../clock.ts'
 import type { Db, Tables } from '../schema.ts'
 import { migrate } from './migrate.ts'
 import type { DatabaseOptions, OpenDatabase } from './open-database.ts'
-import { Prepared, preparing } from './prepared.ts'
-import { PostgresSignals, type Signals } from './signals.ts'
+import { LARGE_ROWS, Prepared, preparing } from './prepared.ts'
+import { CHANNEL, PostgresSignals, type Signals } from './signals.ts'
 
 const OFFSET_MEASURED_EVERY_MS = 60_000
 const CONNECTIONS = { reads: 6, writes: 3, results: 1, leases: 1, deliveries: 2 }
@@ -19,9 +19,9 @@ const LOCK_TIMEOUT_MS = 2_000
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
 // What a power failure may undo: what was told is told once more.
 const NO_WAIT_FOR_DISK = '-c synchronous_commit=off'
-// What is planned once is planned while the tables are empty, too, when reading them whole looks cheapest; it is kept until
-// they are analyzed, a minute and a hundred thousand rows later. What writes has an index for whatever it looks for.
-const PLAN_BY_INDEX = "select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
+// What writes has an index for whatever it looks for; joined row by row, rows are locked in the order in which they are
+// given. Asked for as a connection begins, so that behind a pooler no setting is left to somebody else.
+const PLAN_BY_INDEX = '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off'
 // An index on a large table takes as long as it takes; what waits for its lock keeps out everybody who comes after it.
 const MIGRATION_LOCK_TIMEOUT_MS = 60_000
 
@@ -35,7 +35,7 @@ export async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOpti
   const migrating = new pg.Pool({ ...common, max: 1, lock_timeout: MIGRATION_LOCK_TIMEOUT_MS })
   migrating.on('error', (error) => onError?.(error))
   await migrateOn(new Kysely<Tables>({ dialect: new PostgresDialect({ pool: migrating }) }))
-  const prepared = new Prepared()
+  const prepared = new Prepared(() => void analyze().catch((error) => onError?.(error)))
   const opened = opener(common, prepared, onError)
   const db = opened(CONNECTIONS.reads)
   // A commit and a permit at the same time.
@@ -53,6 +53,11 @@ export async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOpti
   let offset = 0
   const measure = async () => {
     offset = await measureOffset(db, clock)
+    prepared.isLarge = (await rowsAsAnalyzed(db)) >= LARGE_ROWS
+  }
+  const analyze = async () => {
+    await sql`analyze (skip_locked) endings, attempts`.execute(db)
+    prepared.isLarge = (await rowsAsAnalyzed(db)) >= LARGE_ROWS
   }
   try {
     const others = [writes, writes, results, leases].map((pool) => sql`select 1`.execute(pool))
@@ -66,6 +71,7 @@ export async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOpti
     connect: () => new pg.Client({ ...common, query_timeout: QUERY_TIMEOUT_MS }),
     clock: systemClock,
     onError: (error) => onError?.(error),
+    test: (payload) => sql`select pg_notify(${CHANNEL}, ${payload})`.execute(db),
     // Through a pooler that gives each transaction another connection, nothing is heard.
     onHeard: () => prepared.allow(),
     onDeaf: () => onDeaf?.(),
@@ -97,7 +103,7 @@ function opener(common: pg.PoolConfig, prepared: Prepared, onError: DatabaseOpti
       ...common,
       Client,
       max,
-      options,
+      options: writes ? `${PLAN_BY_INDEX} ${options}` : options,
       // To be connected anew costs the first ending after a quiet minute tens of ms: those that it needs stay.
       min,
       query_timeout: QUERY_TIMEOUT_MS,
@@ -105,7 +111,6 @@ function opener(common: pg.PoolConfig, prepared: Prepared, onError: DatabaseOpti
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       types: { getTypeParser },
-      ...(writes && { onConnect: (client) => client.query(PLAN_BY_INDEX) }),
     })
     pool.on('error', (error) => onError?.(error))
     // The pool hears only of its idle clients; one that breaks while it is used tells its query, and whoever listens here.
@@ -143,6 +148,14 @@ async function measureOffset(db: Db, clock: Clock): Promise<number> {
     if (after - before < best.took) best = { took: after - before, offset }
   }
   return best.offset
+}
+
+/** How many endings PostgreSQL counted when it last looked; -1 where it never did. */
+async function rowsAsAnalyzed(db: Db): Promise<number> {
+  const { rows } = await sql<{
+    count: number
+  }>`select reltuples as count from pg_class where oid = to_regclass('endings')`.execute(db)
+  return rows[0]?.count ?? -1
 }
 
 async function migrateOn(db: Db): Promise<void> {

@@ -24,14 +24,16 @@ export interface Signals {
 export interface ListenerOptions {
   connect: () => Client
   clock: Clock
+  /** Sends a payload on another connection than the one that listens. */
+  test: (payload: string) => Promise<unknown>
   onError: (error: Error) => void
-  /** Told when it has heard itself: what it says on one connection, it hears on this one. */
+  /** Told when it has heard that: what is said on one connection, it hears on this one. */
   onHeard: () => void
   /** Told once where the connection is made and nothing is heard on it. */
   onDeaf: () => void
 }
 
-const CHANNEL = 'curfew'
+export const CHANNEL = 'curfew'
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 5_000
 const DEAF_AFTER_MS = 3_000
@@ -76,10 +78,14 @@ export class PostgresSignals implements Signals {
     await this.#loop
   }
 
-  #notify(signal: Signal | { is: 'heard' }): Promise<unknown> | undefined {
+  #payload(signal: Signal | { is: 'heard' }): string {
+    return JSON.stringify({ from: this.#me, ...signal })
+  }
+
+  #notify(signal: Signal): Promise<unknown> | undefined {
     const client = this.#client
     if (!client) return undefined
-    const payload = JSON.stringify({ from: this.#me, ...signal })
+    const payload = this.#payload(signal)
     // A connection takes one statement at a time.
     const sent = this.#sending.then(() => client.query('select pg_notify($1, $2)', [CHANNEL, payload]))
     this.#sending = sent.catch(() => {})
@@ -134,11 +140,11 @@ export class PostgresSignals implements Signals {
     }
   }
 
-  // A pooler in transaction mode takes LISTEN for an answer and hears nothing.
+  // A pooler in transaction mode takes LISTEN for an answer and hears nothing, but for what is sent on the same connection.
   async #test(): Promise<void> {
-    const { clock, onDeaf } = this.#options
+    const { clock, test, onDeaf } = this.#options
     this.#isHeard = false
-    await this.#notify({ is: 'heard' })?.catch(() => {})
+    await test(this.#payload({ is: 'heard' })).catch(() => {})
     await clock.sleep(DEAF_AFTER_MS, this.#closing.signal)
     if (this.#isHeard || this.#isDeaf || !this.#client || this.#closing.signal.aborted) return
     this.#isDeaf = true
@@ -148,10 +154,12 @@ export class PostgresSignals implements Signals {
   #heard(payload: string): void {
     const signal = parse(payload)
     if (!signal) return
-    if (signal.from === this.#me) {
+    if (signal.from !== this.#me) {
+      if (signal.is !== 'heard') this.#emit(signal)
+    } else if (signal.is === 'heard') {
       this.#isHeard = true
       this.#options.onHeard()
-    } else if (signal.is !== 'heard') this.#emit(signal)
+    }
   }
 
   #emit(signal: Signal): void {
