@@ -42,7 +42,13 @@ export async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOpti
   const writes = opened(CONNECTIONS.writes, { min: 2, writes: true })
   const results = opened(CONNECTIONS.results, { writes: true })
   const leases = opened(CONNECTIONS.leases)
-  const deliveries = opened(CONNECTIONS.deliveries, { min: 0, options: NO_WAIT_FOR_DISK, writes: true })
+  // Without names: a ledger may be large, and have few notifications yet.
+  const deliveries = opened(CONNECTIONS.deliveries, {
+    min: 0,
+    options: NO_WAIT_FOR_DISK,
+    writes: true,
+    names: false,
+  })
   const stop = new AbortController()
   const close = async () => {
     stop.abort()
@@ -98,10 +104,10 @@ const getTypeParser = (oid: number, format?: 'text' | 'binary') =>
 /** How connections are opened that share their settings: up to `max`, of which `min` stay. */
 function opener(common: pg.PoolConfig, prepared: Prepared, onError: DatabaseOptions['onError']) {
   const Client = preparing(pg.Client, prepared)
-  return (max: number, { min = 1, options = '', writes = false } = {}) => {
+  return (max: number, { min = 1, options = '', writes = false, names = true } = {}) => {
     const pool = new pg.Pool({
       ...common,
-      Client,
+      Client: names ? Client : pg.Client,
       max,
       options: writes ? `${PLAN_BY_INDEX} ${options}` : options,
       // To be connected anew costs the first ending after a quiet minute tens of ms: those that it needs stay.
