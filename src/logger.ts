@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { Config } from './config/config.ts'
@@ -23,30 +24,61 @@ export function createLogger({ level, format }: Config['log'], destination?: Des
 const GATHER_MS = 10
 const GATHER_BYTES = 8 * 1024
 
-/** A pipe whose reader is slow must not hold up the service; pino flushes what is left when the process exits. */
+/** A pipe whose reader is slow must not hold up the service, nor one whose reader is gone its end. */
 function jsonLines(): DestinationStream {
-  const out = pino.destination({ dest: 1, sync: false, minLength: GATHER_BYTES })
+  const out = pino.destination({ dest: 1, sync: false })
+  let gathered = ''
   let isGathering = false
-  let unwrittenBytes = 0
-  const flush = () => {
-    isGathering = false
-    if (unwrittenBytes > 0) out.flush()
+  let isWriting = false
+  let isRead = true
+  const pass = () => {
+    if (isWriting || gathered === '') return
+    isWriting = true
+    const lines = gathered
+    gathered = ''
+    out.write(lines)
   }
-  out.on('write', (bytes: number) => {
-    unwrittenBytes -= bytes
-  })
-  // A flush does nothing while a write is under way, so that the last line before a quiet hour would wait for the next one.
   out.on('drain', () => {
-    if (!isGathering) flush()
+    isWriting = false
+    if (!isGathering) pass()
   })
+  out.on('error', (error: Error & { code?: string }) => {
+    if (error.code !== 'EPIPE') throw error
+    isRead = false
+    gathered = ''
+  })
+  // What pino calls as the process exits. The stream's own tries for ever where nobody reads any more, and the process
+  // would keep the ledger from the one that comes after it.
+  out.flushSync = () => writeNow(1, gathered)
   return {
     write(line) {
-      unwrittenBytes += Buffer.byteLength(line)
-      out.write(line)
+      if (!isRead) return
+      gathered += line
+      if (gathered.length >= GATHER_BYTES) pass()
       if (isGathering) return
       isGathering = true
-      setTimeout(flush, GATHER_MS)
+      setTimeout(() => {
+        isGathering = false
+        pass()
+      }, GATHER_MS)
     },
+  }
+}
+
+// A pipe that somebody else has made non-blocking is full for a moment.
+const FULL = { tries: 100, pauseMs: 10 }
+
+/** All of it, unless it cannot be written: by then there is nobody left to be told. */
+function writeNow(fd: number, text: string): void {
+  let left = Buffer.from(text)
+  for (let tries = 0; left.length > 0 && tries < FULL.tries; ) {
+    try {
+      left = left.subarray(writeSync(fd, left))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EAGAIN') return
+      tries += 1
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL.pauseMs)
+    }
   }
 }
 
