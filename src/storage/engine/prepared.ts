@@ -5,8 +5,8 @@ import { isRefusedName } from './errors.ts'
 // A plan that is made while a table is small takes any index for as good as the right one, and is kept until the table is
 // analyzed, when it may have grown by a hundred thousand rows. From so many rows on the right one is seen to be cheaper.
 export const LARGE_ROWS = 5000
-// Whoever executes so many statements without names has stored some hundred rows since, and may have a large table by now.
-const LOOK_AFTER = 2000
+// Whoever executes so many statements without names has stored a hundred rows since, or several thousand under load.
+const LOOK_AFTER = 500
 
 /**
  * PostgreSQL plans a statement each time it is executed, which takes longer than executing one of ours. A statement with a
