@@ -293,10 +293,9 @@ export class Ledger {
 
   /** `session` was seen not to be live. Returns the endings that are confirmed or over by it. */
   async sessionSeenOver(session: string): Promise<EndingRow[]> {
-    const now = this.clock.now()
     // Behind the success that it confirms: what is not committed yet would not be confirmed by it.
     const { confirmed, finished } = await translated(
-      this.#results.run((trx) => sessionSeenOver(trx, session.toLowerCase(), now)),
+      this.#results.run((trx) => sessionSeenOver(trx, session.toLowerCase(), this.clock.now())),
     )
     for (const ending of confirmed) this.news.announce(ending, 'known')
     for (const ending of finished) this.news.announce(ending)

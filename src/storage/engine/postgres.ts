@@ -59,11 +59,14 @@ export async function openPostgres({ url, clock, onError, onDeaf }: DatabaseOpti
   let offset = 0
   const measure = async () => {
     offset = await measureOffset(db, clock)
+    await count()
+  }
+  const count = async () => {
     prepared.isLarge = (await rowsAsAnalyzed(db)) >= LARGE_ROWS
   }
   const analyze = async () => {
     await sql`analyze (skip_locked) endings, attempts`.execute(db)
-    prepared.isLarge = (await rowsAsAnalyzed(db)) >= LARGE_ROWS
+    await count()
   }
   try {
     const others = [writes, writes, results, leases].map((pool) => sql`select 1`.execute(pool))
