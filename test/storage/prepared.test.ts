@@ -109,7 +109,9 @@ t.test('no plan is kept while the ledger is small; soon after it has grown they 
 
 t.test('where the name is refused, what the statement itself comes to is told', async (t) => {
   const failing = (...codes: string[]) => {
-    const answers = codes.map((code) => Object.assign(new Error(code), { code }))
+    const answers = codes.map((code) =>
+      Object.assign(new Error(code), { code, routine: 'RevalidateCachedQuery' }),
+    )
     return class {
       query() {
         return Promise.reject(answers.shift())

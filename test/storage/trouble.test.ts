@@ -24,6 +24,8 @@ onEveryEngine(t, 'a defect is not told as an outage, nor an outage as a defect',
     .select('no_such_column' as 'id')
     .execute()
   t.notMatch(await failing(wrong), { code: 'STORAGE_UNAVAILABLE' })
+  const unsupported = Object.assign(new Error('not supported'), { code: '0A000', routine: 'ExecFancy' })
+  t.equal(await failing(Promise.reject(unsupported)), unsupported)
   await close()
   t.ok((await failing(ledger.find('x'))) instanceof StorageError, 'a connection that is closed')
 })

@@ -50,12 +50,17 @@ export function isTrouble(error: unknown): boolean {
 }
 
 // What PostgreSQL says of a prepared statement's name that it does not know, and of one that it knows already: a pooler
-// between has given us somebody else's connection. And of a table that has changed since: another version has migrated it.
-const REFUSED_NAMES = new Set<unknown>(['26000', '42P05', '0A000'])
+// between has given us somebody else's connection.
+const REFUSED_NAMES = new Set<unknown>(['26000', '42P05'])
+// And of a table that another version has migrated since. The code is that of any feature that is not supported, so the
+// place in PostgreSQL's source that says it has to be looked at: its words are in the server's language.
+const CHANGED_TABLE = { code: '0A000', routine: 'RevalidateCachedQuery' }
 
 /** Whether a statement was not executed because of its name (prepared.ts): the next time it has none. */
 export function isRefusedName(error: unknown): boolean {
-  return REFUSED_NAMES.has((error as { code?: unknown }).code)
+  const { code, routine } = error as { code?: unknown; routine?: unknown }
+  const isChanged = code === CHANGED_TABLE.code && routine === CHANGED_TABLE.routine
+  return isChanged || REFUSED_NAMES.has(code)
 }
 
 // PostgreSQL's own words come with a code of five characters; a driver's, with none or with Node's.
